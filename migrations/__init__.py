@@ -1,0 +1,1 @@
+"""Alembic's room: one file per revision of the schema."""

@@ -1,0 +1,75 @@
+"""Engines and sessions for Postgres: an async one for the API, a sync one for workers and commands.
+
+Make an engine after the fork, in the process that uses it. Only the session doors here commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.orm import Session
+
+from shared.errors import DatabaseUnavailable, SetupError
+
+# A lock held longer than this is a bug; no statement of ours waits for minutes.
+_OPTIONS = "-c lock_timeout=10s -c statement_timeout=60s -c timezone=UTC"
+
+
+def async_engine(url: str, pool_size: int = 10) -> AsyncEngine:
+    """An engine for an asyncio process. Raises SetupError if the URL is not one of Postgres."""
+    return create_async_engine(
+        _psycopg(url),
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_pre_ping=True,
+        connect_args=_arguments(),
+    )
+
+
+def sync_engine(url: str, pool_size: int = 4) -> Engine:
+    """An engine for a thread or a command. Raises SetupError if the URL is not one of Postgres."""
+    return create_engine(
+        _psycopg(url),
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_pre_ping=True,
+        connect_args=_arguments(),
+    )
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Session]:
+    """One transaction: commits at the end, rolls back when the body raises.
+
+    Raises DatabaseUnavailable when Postgres does not answer.
+    """
+    try:
+        with Session(engine, expire_on_commit=False) as session, session.begin():
+            yield session
+    except (OperationalError, InterfaceError) as error:
+        raise DatabaseUnavailable(f"Postgres does not answer: {error.orig}") from error
+
+
+def _psycopg(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise SetupError(
+            "GENEQUEUE_DATABASE_URL is not a URL. Write it as postgresql://user:password@host:5432/name."
+        ) from None
+    if parsed.get_backend_name() not in {"postgresql", "postgres"}:
+        raise SetupError(
+            f"GENEQUEUE_DATABASE_URL names {parsed.get_backend_name()!r}. GeneQueue runs on Postgres only: "
+            "write it as postgresql://user:password@host:5432/name."
+        )
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+def _arguments() -> dict[str, object]:
+    # Server-side prepared statements break behind transaction poolers such as PgBouncer.
+    return {"connect_timeout": 5, "options": _OPTIONS, "prepare_threshold": None}

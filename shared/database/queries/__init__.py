@@ -1,0 +1,1 @@
+"""Statements, written once: each function returns one, for async sessions (API) and sync ones (workers)."""

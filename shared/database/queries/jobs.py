@@ -1,0 +1,92 @@
+"""Statements about jobs as their owners see them: saving one, reading one, its inputs and its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Executable, Insert, Select, insert, select
+
+from shared.database.tables import Chunk, Event, Job, JobInput
+from shared.jobs.chunks import ChunkPlan
+from shared.jobs.events import EventKind
+from shared.jobs.states import ChunkState
+
+
+def save_job(values: dict[str, Any]) -> Insert:
+    """A new job row; its first event is number 1."""
+    return insert(Job).values(events=1, **values)
+
+
+def save_inputs(rows: Iterable[dict[str, Any]]) -> Insert:
+    """The job's conditions, one row each."""
+    return insert(JobInput).values(list(rows))
+
+
+def save_chunks(job_id: UUID, model_id: str, plans: Iterable[ChunkPlan]) -> Insert:
+    """The job's chunks, all queued."""
+    return insert(Chunk).values(
+        [
+            {
+                "job_id": job_id,
+                "model_id": model_id,
+                "position": plan.position,
+                "first_sample": plan.first_sample,
+                "num_samples": plan.num_samples,
+            }
+            for plan in plans
+        ]
+    )
+
+
+def save_event(job_id: UUID, number: int, kind: EventKind, data: dict[str, Any] | None = None) -> Insert:
+    """One event; `number` is what the job's own counter said."""
+    return insert(Event).values(job_id=job_id, number=number, kind=kind, data=data or {})
+
+
+def job_of_workspace(job_id: UUID, workspace_id: int) -> Select[Job]:
+    """A job, if it belongs to the workspace."""
+    return select(Job).where(Job.id == job_id, Job.workspace_id == workspace_id)
+
+
+def job_by_id(job_id: UUID) -> Select[Job]:
+    """A job, whoever owns it: for signed links and workers."""
+    return select(Job).where(Job.id == job_id)
+
+
+def inputs_of_job(job_id: UUID) -> Select[JobInput]:
+    """The conditions of a job, in order."""
+    return select(JobInput).where(JobInput.job_id == job_id).order_by(JobInput.position)
+
+
+def inputs_of_run(job_id: UUID, first_sample: int, num_samples: int) -> Select[JobInput]:
+    """The conditions whose samples overlap a run of the job's samples, in order."""
+    return (
+        select(JobInput)
+        .where(
+            JobInput.job_id == job_id,
+            JobInput.first_sample < first_sample + num_samples,
+            JobInput.first_sample + JobInput.num_samples > first_sample,
+        )
+        .order_by(JobInput.position)
+    )
+
+
+def done_chunks(job_id: UUID, after_position: int = -1) -> Select[Chunk]:
+    """The finished chunks of a job behind a position, in order."""
+    return (
+        select(Chunk)
+        .where(Chunk.job_id == job_id, Chunk.state == ChunkState.DONE, Chunk.position > after_position)
+        .order_by(Chunk.position)
+    )
+
+
+def events_of_job(job_id: UUID, after: int = 0) -> Select[Event]:
+    """What happened to a job after an event number, in order."""
+    return select(Event).where(Event.job_id == job_id, Event.number > after).order_by(Event.number)
+
+
+def ping() -> Executable:
+    """The cheapest statement there is: does the server answer?"""
+    return select(1)

@@ -1,0 +1,149 @@
+"""The error tree. A class says what went wrong; `retryable` says whether trying again can help.
+
+GeneQueueError
+├── InvalidInput                 what a user sent cannot be used as it is
+│   ├── QueryRejected            a query with one or more faults, all of them listed
+│   └── BodyTooLarge             a request body over the limit
+├── AccessDenied
+│   ├── KeyRejected              no API key, an unknown one, or a revoked one
+│   └── LinkRejected             a download link that is expired or altered
+├── NotFound
+│   ├── ModelNotFound
+│   ├── FieldNotFound            a vocabulary field that the model does not have
+│   └── JobNotFound
+├── Conflict
+│   ├── IllegalTransition        a move that the table of legal moves does not have
+│   ├── LeaseLost                the fencing token is no longer the current one
+│   └── ResultNotReady           a result asked for before the job is ready, or of one that failed
+├── CheckpointError
+│   ├── CheckpointMissing
+│   └── CheckpointCorrupt        a digest or a schema version that does not match
+├── GenerationError              a model's output that is not a valid result
+├── SetupError                   this machine or its configuration cannot run what was asked
+└── Unavailable (retryable)      a server that does not answer
+    ├── DatabaseUnavailable
+    ├── StorageUnavailable
+    └── BrokerUnavailable
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong with a request: where it stands and what to do about it."""
+
+    path: str
+    message: str
+
+
+class GeneQueueError(Exception):
+    """Root of everything that GeneQueue raises on purpose; its text is fit for a user."""
+
+    retryable = False
+
+
+class InvalidInput(GeneQueueError):
+    """What a user sent cannot be used; `faults` names every reason."""
+
+    def __init__(self, message: str, faults: tuple[Fault, ...] = ()) -> None:
+        super().__init__(message)
+        self.faults = faults or (Fault("", message),)
+
+
+class QueryRejected(InvalidInput):
+    """A query with faults: its text counts them and repeats the first."""
+
+    def __init__(self, faults: tuple[Fault, ...]) -> None:
+        first = faults[0]
+        where = f"{first.path}: " if first.path else ""
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        super().__init__(f"The query was rejected. {where}{first.message}{more}", faults)
+
+
+class BodyTooLarge(InvalidInput):
+    """A request body over the limit."""
+
+
+class AccessDenied(GeneQueueError):
+    """The caller may not do this."""
+
+
+class KeyRejected(AccessDenied):
+    """No API key, an unknown one, or a revoked one."""
+
+
+class LinkRejected(AccessDenied):
+    """A download link that is expired or altered."""
+
+
+class NotFound(GeneQueueError):
+    """There is no such thing, or not for this workspace."""
+
+
+class ModelNotFound(NotFound):
+    """No model of that id is in the catalog."""
+
+
+class FieldNotFound(NotFound):
+    """The model's vocabulary has no field of that name."""
+
+
+class JobNotFound(NotFound):
+    """No job of that id is in this workspace."""
+
+
+class Conflict(GeneQueueError):
+    """The thing exists, and its state forbids this."""
+
+
+class IllegalTransition(Conflict):
+    """A move that the table of legal moves does not have."""
+
+
+class LeaseLost(Conflict):
+    """The fencing token is no longer the current one: somebody else owns the chunk now."""
+
+
+class ResultNotReady(Conflict):
+    """A result asked for before the job is ready, or of a job that failed."""
+
+
+class CheckpointError(GeneQueueError):
+    """A model directory that cannot be served."""
+
+
+class CheckpointMissing(CheckpointError):
+    """A file that a model directory must have is not there."""
+
+
+class CheckpointCorrupt(CheckpointError):
+    """A digest or a schema version that does not match the manifest."""
+
+
+class GenerationError(GeneQueueError):
+    """A model's output that is not a valid result: wrong shape, not finite, negative."""
+
+
+class SetupError(GeneQueueError):
+    """This machine or its configuration cannot run what was asked; the text holds the remedy."""
+
+
+class Unavailable(GeneQueueError):
+    """A server that does not answer now."""
+
+    retryable = True
+
+
+class DatabaseUnavailable(Unavailable):
+    """Postgres does not answer."""
+
+
+class StorageUnavailable(Unavailable):
+    """The object storage does not answer."""
+
+
+class BrokerUnavailable(Unavailable):
+    """Redis or Valkey does not answer."""

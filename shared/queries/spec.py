@@ -1,0 +1,77 @@
+"""A checked query: frozen records that every later step trusts. Knows nothing of JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class SamplingStrategy(StrEnum):
+    """What a sample's counts are."""
+
+    MEAN_ESTIMATION = "mean estimation"  # the expected counts given the latents
+    SAMPLE_GENERATION = "sample generation"  # a draw, with measurement error
+
+
+class Modality(StrEnum):
+    """What a model's samples are."""
+
+    BULK = "bulk"
+    SINGLE_CELL = "single-cell"
+
+
+class Coverage(StrEnum):
+    """How well a model knows a value that a query asks for."""
+
+    EXACT = "exact"  # the model saw this value in training
+    ANCESTOR = "ancestor"  # placed at the nearest known ancestor of the term
+    UNKNOWN = "unknown"  # accepted, without any effect
+    NOT_INFORMATIVE = "not informative"  # the model learnt nothing from this field; echoed only
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a model's vocabulary places one metadata value.
+
+    `terms` are entries of the model's vocabulary (none for unknown and not informative);
+    `distance` is the number of steps up the ontology to the nearest of them.
+    """
+
+    coverage: Coverage
+    terms: tuple[str, ...] = ()
+    distance: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """One condition: normalised metadata (only what was set), where it is placed, and how many samples."""
+
+    metadata: Mapping[str, str]
+    placements: Mapping[str, Placement]
+    num_samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class QuerySpec:
+    """A whole query for one model.
+
+    `total_count` is the library size of a sample, in counts. `seed` is None where the caller left it open.
+    """
+
+    model_id: str
+    sampling_strategy: SamplingStrategy
+    inputs: tuple[InputSpec, ...]
+    total_count: int
+    deterministic_latents: bool = False
+    seed: int | None = None
+    source: str | None = None
+
+    @property
+    def num_samples(self) -> int:
+        """The number of samples over all inputs."""
+        return sum(item.num_samples for item in self.inputs)
+
+
+EMPTY: Mapping[str, str] = MappingProxyType({})

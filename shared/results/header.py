@@ -1,0 +1,16 @@
+"""What stands above the samples in every form of a result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ResultHeader:
+    """The genes, in the order of every count vector, and the model that answered."""
+
+    gene_order: Sequence[str]
+    model_id: str
+    model_version: int
+    request_type: str = "baseline"

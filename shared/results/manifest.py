@@ -1,0 +1,64 @@
+"""The manifest of a result: what was asked, by what it was answered, and the digests of its parts.
+
+Built from rows alone, so that any process can write it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+MANIFEST_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PartEntry:
+    """One part: where it lies, what it holds, on which kind of device it was computed."""
+
+    key: str
+    first_sample: int
+    num_samples: int
+    bytes: int
+    sha256: str
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResultManifest:
+    """A whole result. The same query, seed, weights and device kind give the same parts."""
+
+    job_id: str
+    model_id: str
+    model_version: int
+    weights_sha256: str
+    sampling_strategy: str
+    total_count: int
+    deterministic_latents: bool
+    seed: int
+    num_samples: int
+    warnings: Sequence[str]
+    parts: Sequence[PartEntry]
+
+    def to_json(self) -> bytes:
+        """The manifest as stored."""
+        content: dict[str, Any] = {"manifest_version": MANIFEST_VERSION, **asdict(self)}
+        return orjson.dumps(content, option=orjson.OPT_INDENT_2)
+
+
+def result_prefix(job_id: UUID) -> str:
+    """Where everything of a job's result lies."""
+    return f"results/{job_id}"
+
+
+def part_key(job_id: UUID, position: int, token: int) -> str:
+    """The key of a part. The fencing token is in it: two attempts never write the same object."""
+    return f"{result_prefix(job_id)}/part-{position:06d}-{token}.parquet"
+
+
+def manifest_key(job_id: UUID, token: int) -> str:
+    """The key of a manifest, under the token of the chunk that ended the job."""
+    return f"{result_prefix(job_id)}/manifest-{token}.json"

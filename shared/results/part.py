@@ -1,0 +1,93 @@
+"""A part: the samples of one chunk as a Parquet file, one row per sample, counts in a list column.
+
+Byte-stream-split with zstd 1 keeps 20,000 genes 4.4 times smaller than raw; equal tables give equal bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from shared.queries.fields import FIELD_NAMES
+
+# Every row has all of these, as strings: "" where the query left a field open.
+METADATA_COLUMNS = (*FIELD_NAMES, "modality", "coverage")
+LATENT_GROUPS = ("biological", "technical", "perturbation")
+_COUNTS = "counts"
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """The samples of one chunk, in order.
+
+    `counts` is int32 [N, G]; `latents` maps a group to float32 [N, d]; `metadata` holds one mapping per
+    condition and `condition_of` int [N] says which one a sample has.
+    """
+
+    input_index: NDArray[np.int64]
+    sample_index: NDArray[np.int64]
+    condition_of: NDArray[np.int64]
+    metadata: Sequence[Mapping[str, str]]
+    counts: NDArray[np.int32]
+    latents: Mapping[str, NDArray[np.float32]]
+
+
+def latent_column(group: str) -> str:
+    """The name of a latent's column."""
+    return f"{group}_latent"
+
+
+def part_table(samples: Samples) -> pa.Table:
+    """The samples as an Arrow table: indices, metadata columns, counts, latents."""
+    columns: dict[str, pa.Array] = {
+        "input_index": pa.array(samples.input_index.astype(np.int32)),
+        "sample_index": pa.array(samples.sample_index.astype(np.int32)),
+    }
+    which = pa.array(samples.condition_of.astype(np.int32))
+    for name in METADATA_COLUMNS:
+        values = pa.array([row.get(name, "") for row in samples.metadata], pa.string())
+        columns[name] = values.take(which)
+    columns[_COUNTS] = _list_column(samples.counts)
+    for group in LATENT_GROUPS:
+        columns[latent_column(group)] = _list_column(samples.latents[group])
+    return pa.table(columns)
+
+
+def encode_part(table: pa.Table) -> bytes:
+    """The Parquet bytes of a part."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table,
+        sink,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=list(METADATA_COLUMNS),
+        column_encoding={f"{_COUNTS}.list.element": "BYTE_STREAM_SPLIT"}
+        | {f"{latent_column(group)}.list.element": "BYTE_STREAM_SPLIT" for group in LATENT_GROUPS},
+        write_statistics=False,
+        store_schema=False,
+    )
+    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
+
+
+def decode_part(data: bytes) -> pa.Table:
+    """The table that `encode_part` was given."""
+    return pq.read_table(pa.BufferReader(data))
+
+
+def counts_matrix(column: pa.ChunkedArray, num_genes: int) -> NDArray[np.int32]:
+    """A counts column as int32 [N, G]."""
+    flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    matrix: NDArray[np.int32] = flat.reshape(-1, num_genes)
+    return matrix
+
+
+def _list_column(matrix: NDArray[np.generic]) -> pa.ListArray:
+    rows, width = matrix.shape
+    offsets = pa.array(np.arange(0, (rows + 1) * width, width or 1, dtype=np.int32)[: rows + 1])
+    return pa.ListArray.from_arrays(offsets, pa.array(np.ascontiguousarray(matrix).reshape(-1)))

@@ -1,0 +1,24 @@
+"""What GeneQueue asks of an object storage. A key is a path of plain names joined by `/`."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Storage(Protocol):
+    """A place for objects. Every method raises StorageUnavailable when the place does not answer."""
+
+    def put(self, key: str, data: bytes) -> None:
+        """Store an object whole: a reader sees all of it or nothing."""
+
+    def get(self, key: str) -> bytes:
+        """The whole object. Raises KeyError if there is none."""
+
+    def keys(self, prefix: str) -> list[str]:
+        """The keys below a prefix, sorted."""
+
+    def delete_all(self, prefix: str) -> None:
+        """Remove every object below a prefix; none is fine."""
+
+    def check(self) -> None:
+        """Write, read and remove a small object."""
