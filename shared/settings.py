@@ -10,7 +10,6 @@ from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MODELS_OF_THIS_CHECKOUT = Path(__file__).resolve().parent.parent / "models"
-_GiB = 1 << 30
 
 
 class ServerSettings(BaseSettings):
@@ -54,4 +53,4 @@ class WorkerSettings(ServerSettings):
     heartbeat: timedelta = timedelta(seconds=2)
     max_attempts: int = Field(default=3, gt=0)
     sweep_interval: timedelta = timedelta(seconds=2)
-    memory_limit_bytes: int = Field(default=16 * _GiB, gt=0)
+    batch_samples: int = Field(default=512, gt=0)

@@ -99,7 +99,8 @@ def _local(folder: Path) -> ObjectStorage:
         return ObjectStorage(LocalStore(folder, mkdir=True, automatic_cleanup=True), str(folder))
     except (BaseError, OSError) as error:
         raise SetupError(
-            f"The storage folder {folder} cannot be used: {_first_line(error)}. Choose one that can be written to."
+            f"The storage folder {folder} cannot be used: {_first_line(error)}. "
+            "Choose one that can be written to."
         ) from error
 
 

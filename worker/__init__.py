@@ -1,0 +1,1 @@
+"""Messages in, files and rows out: the processes that compute. Never the API's code."""

@@ -1,0 +1,51 @@
+"""The upkeep worker: periodic work, with its clock inside. Never reaches torch. `python -m worker.cpu`."""
+
+from __future__ import annotations
+
+import sys
+
+import structlog
+from celery import Celery
+from celery.beat import EmbeddedService, Scheduler
+
+from shared.database.engines import sync_engine
+from shared.errors import GeneQueueError
+from shared.messages import Queue
+from shared.queue import WakeUps, celery_app
+from shared.settings import WorkerSettings
+from shared.telemetry import configure_logs
+from worker.tasks import upkeep
+from worker.tasks.arguments import worker_arguments
+
+log = structlog.get_logger()
+
+
+def main() -> None:
+    """Run until told to stop; an error at the start is one line and exit status 1."""
+    settings = WorkerSettings()
+    configure_logs("cpu", settings.log_level)
+    try:
+        run(settings)
+    except GeneQueueError as error:
+        log.error("worker.cannot_start", error=str(error))
+        sys.exit(1)
+
+
+def run(settings: WorkerSettings) -> None:
+    """Compose the worker and run it."""
+    app = celery_app("genequeue.cpu", settings.redis_url.get_secret_value())
+    database = sync_engine(settings.database_url.get_secret_value(), pool_size=2)
+    upkeep.register(app, database, WakeUps(app), settings)
+    start_beat(app)
+    log.info("worker.ready")
+    app.worker_main(worker_arguments(Queue.UPKEEP))
+
+
+def start_beat(app: Celery) -> None:
+    """Beat in a thread of this process: it ends with it, and keeps no schedule on disk."""
+    beat = EmbeddedService(app, thread=True, scheduler_cls=Scheduler, max_interval=1)
+    beat.start()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""A batch from claim to completion: claim, plan, run, write, complete. Knows nothing of Celery."""

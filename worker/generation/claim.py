@@ -1,0 +1,104 @@
+"""Claiming a batch: queued chunks of one model, of any job and workspace, each under a new fencing token."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
+
+from shared.database.engines import transaction
+from shared.database.queries import jobs as job_statements
+from shared.database.queries import leases
+from shared.database.tables import Chunk, Job, JobInput
+from shared.jobs.chunks import ChunkPlan, runs_of_chunk
+from shared.jobs.events import EventKind
+from shared.queries.spec import Coverage, SamplingStrategy
+from worker.generation.work import Condition, Work
+
+_CHUNKS_AT_ONCE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Claimant:
+    """Who claims, what it can compute, how long it owns a chunk, and how many samples it takes at once."""
+
+    owner: str
+    models: Collection[str]
+    lease: timedelta
+    batch_samples: int
+
+
+def claim(engine: Engine, claimant: Claimant) -> list[Work]:
+    """Own the next batch; an empty list when nothing waits. Raises DatabaseUnavailable."""
+    with transaction(engine) as session:
+        candidates = session.scalars(leases.claimable(claimant.models, _CHUNKS_AT_ONCE)).all()
+        chosen = [chunk.id for chunk in _batch_of(candidates, claimant.batch_samples)]
+        if not chosen:
+            return []
+        statement = leases.lease(chosen, claimant.owner, claimant.lease)
+        chunks = session.scalars(statement, execution_options={"populate_existing": True}).all()
+        jobs = _start(session, {chunk.job_id for chunk in chunks})
+        return [_work(session, chunk, jobs[chunk.job_id]) for chunk in sorted(chunks, key=lambda c: c.id)]
+
+
+def _batch_of(candidates: Sequence[Chunk], batch_samples: int) -> Iterable[Chunk]:
+    """The first chunk, and those of the same model behind it while they fit."""
+    room = batch_samples
+    for chunk in candidates:
+        if chunk.model_id != candidates[0].model_id:
+            continue
+        if chunk is not candidates[0] and chunk.num_samples > room:
+            return
+        room -= chunk.num_samples
+        yield chunk
+
+
+def _start(session: Session, job_ids: Collection[UUID]) -> dict[UUID, Job]:
+    for job_id, number in session.execute(leases.start_jobs(job_ids)):
+        session.execute(job_statements.save_event(job_id, number, EventKind.RUNNING))
+    return {job.id: job for job in session.scalars(select(Job).where(Job.id.in_(job_ids)))}
+
+
+def _work(session: Session, chunk: Chunk, job: Job) -> Work:
+    inputs = session.scalars(
+        job_statements.inputs_of_run(job.id, chunk.first_sample, chunk.num_samples)
+    ).all()
+    plan = ChunkPlan(chunk.position, chunk.first_sample, chunk.num_samples)
+    runs = runs_of_chunk([row.first_sample for row in inputs], [row.num_samples for row in inputs], plan)
+    if chunk.token is None:
+        raise AssertionError("a leased chunk has a token")
+    return Work(
+        chunk_id=chunk.id,
+        token=chunk.token,
+        job_id=job.id,
+        position=chunk.position,
+        attempt=chunk.attempts,
+        model_id=chunk.model_id,
+        num_samples=chunk.num_samples,
+        sampling_strategy=SamplingStrategy(job.sampling_strategy),
+        total_count=job.total_count,
+        deterministic_latents=job.deterministic_latents,
+        seed=job.seed,
+        conditions=tuple(_condition(row) for row in inputs),
+        runs=tuple(runs),
+    )
+
+
+def _condition(row: JobInput) -> Condition:
+    terms = {field: tuple(place["terms"]) for field, place in row.placements.items() if place["terms"]}
+    return Condition(row.position, row.conditions, terms, _coverage(row))
+
+
+def _coverage(row: JobInput) -> str:
+    """What a reader of the result must know: fields that were not answered as asked; "" when all were."""
+    notes = []
+    for field, place in row.placements.items():
+        if place["coverage"] == Coverage.ANCESTOR:
+            notes.append(f"{field}: {' and '.join(place['terms'])} stands in ({place['distance']} up)")
+        elif place["coverage"] != Coverage.EXACT:
+            notes.append(f"{field}: {place['coverage']}")
+    return "; ".join(notes)

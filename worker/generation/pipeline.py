@@ -1,0 +1,133 @@
+"""The loop of a generation worker: while one batch is computed, the last one is encoded and stored.
+
+Knows engines as something that turns a batch into arrays, and Celery not at all.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import Engine as DatabaseEngine
+
+from shared.errors import GeneQueueError, LeaseLost, Unavailable
+from shared.results.part import Samples
+from shared.storage.port import Storage
+from worker.generation.claim import Claimant, claim
+from worker.generation.complete import complete, fail_attempt, give_back
+from worker.generation.heartbeat import Heartbeat
+from worker.generation.plan import plan_batch, samples_of
+from worker.generation.work import Work
+from worker.generation.write import write_part
+from worker.inference.engine import Engine
+
+log = structlog.get_logger()
+
+# Chunks encoded at once; twice as many may wait in memory for it.
+_WRITERS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Plugs:
+    """What a pipeline is plugged into."""
+
+    database: DatabaseEngine
+    storage: Storage
+    heartbeat: Heartbeat
+    engines: Mapping[str, Engine]
+
+
+class Pipeline:
+    """Claims, computes and stores until nothing is queued."""
+
+    def __init__(self, plugs: Plugs, claimant: Claimant, max_attempts: int) -> None:
+        self._plugs, self._claimant, self._max_attempts = plugs, claimant, max_attempts
+        self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="writer")
+        self._room = threading.BoundedSemaphore(2 * _WRITERS)
+
+    def drain(self, stopping: Callable[[], bool]) -> int:
+        """Work until nothing is queued or `stopping()`; returns the number of samples computed.
+
+        What was computed is stored before it returns. Raises DatabaseUnavailable if a claim fails.
+        """
+        samples = 0
+        try:
+            while not stopping():
+                works = claim(self._plugs.database, self._claimant)
+                if not works:
+                    break
+                self._plugs.heartbeat.hold(works)
+                self._run(works)
+                samples += sum(work.num_samples for work in works)
+        finally:
+            self._wait_for_writers()
+        return samples
+
+    def close(self) -> None:
+        """Let the writers end."""
+        self._writers.shutdown(wait=True)
+
+    def _run(self, works: Sequence[Work]) -> None:
+        """Compute a batch and hand its parts to the writers; a batch that fails is run chunk by chunk."""
+        try:
+            parts = self._compute(works)
+        except Exception as error:  # noqa: BLE001 - the worker's edge: whatever a model does, the loop goes on
+            if len(works) > 1:
+                for work in works:
+                    self._run([work])
+                return
+            self._failed(works[0], error)
+            return
+        device = self._plugs.engines[works[0].model_id].device
+        for work, samples in zip(works, parts, strict=True):
+            self._room.acquire()
+            self._writers.submit(self._store, work, samples, device)
+
+    def _compute(self, works: Sequence[Work]) -> list[Samples]:
+        engine = self._plugs.engines[works[0].model_id]
+        generated = engine.generate(plan_batch(works))
+        return list(samples_of(works, generated, engine.model.manifest.modality))
+
+    def _store(self, work: Work, samples: Samples, device: str) -> None:
+        try:
+            if not self._plugs.heartbeat.holds(work):
+                return
+            part = write_part(self._plugs.storage, work, samples, device)
+            complete(self._plugs.database, self._plugs.storage, work, part)
+        except LeaseLost as error:
+            log.warning("chunk.lease_lost", job=str(work.job_id), error=str(error))
+        except Exception as error:  # noqa: BLE001 - the edge of the writer's thread
+            self._failed(work, error)
+        finally:
+            self._plugs.heartbeat.drop(work)
+            self._room.release()
+
+    def _failed(self, work: Work, error: Exception) -> None:
+        """Count the attempt as failed, or give the chunk back when only a server was away."""
+        log.error("chunk.failed", job=str(work.job_id), chunk=work.position, exc_info=error)
+        self._plugs.heartbeat.drop(work)
+        try:
+            if isinstance(error, Unavailable):
+                give_back(self._plugs.database, [work])
+            else:
+                fail_attempt(self._plugs.database, work, _reason(error), self._max_attempts)
+        except Unavailable as unavailable:
+            log.warning("chunk.left_to_its_lease", job=str(work.job_id), error=str(unavailable))
+
+    def _wait_for_writers(self) -> None:
+        for _ in range(2 * _WRITERS):
+            self._room.acquire()
+        for _ in range(2 * _WRITERS):
+            self._room.release()
+
+
+def _reason(error: Exception) -> str:
+    """What a user is told: our own sentence, or the kind of error without its inner text."""
+    if isinstance(error, GeneQueueError):
+        return str(error)
+    return (
+        f"The model could not compute this chunk ({type(error).__name__}); the worker's log has the details."
+    )

@@ -1,0 +1,45 @@
+"""What upkeep does for generation: expired leases are taken back, worn-out jobs end, sleepers are woken.
+
+Everything recovers from rows alone; running it twice, or in two processes at once, changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import Engine
+
+from shared.database.engines import transaction
+from shared.database.queries import leases, workers
+from shared.jobs.states import ChunkState
+from worker.generation.complete import fail_jobs
+
+_WAITING_TOO_LONG = timedelta(seconds=1)
+_SILENT_TOO_LONG = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What a sweep found: chunks taken back, jobs that had to end, models with chunks that wait."""
+
+    taken_back: int
+    failed_jobs: int
+    waiting_models: tuple[str, ...]
+
+
+def recover(engine: Engine, max_attempts: int) -> Recovered:
+    """One sweep. Raises DatabaseUnavailable."""
+    with transaction(engine) as session:
+        expired = session.execute(leases.take_back_expired(max_attempts)).all()
+        worn_out = {job_id for job_id, state in expired if state == ChunkState.FAILED}
+        if worn_out:
+            error = (
+                f"A part of this query was tried {max_attempts} times, and each time the worker that "
+                "computed it stopped answering."
+            )
+            fail_jobs(session, worn_out, error)
+    with transaction(engine) as session:
+        session.execute(workers.forget_silent_workers(_SILENT_TOO_LONG))
+        waiting = tuple(session.scalars(leases.waiting_models(_WAITING_TOO_LONG)))
+    return Recovered(len(expired) - len(worn_out), len(worn_out), waiting)

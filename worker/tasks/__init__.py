@@ -1,0 +1,1 @@
+"""Celery's edge: unpack a message, call one function, map its outcome."""
