@@ -1,0 +1,1 @@
+"""unit/ and integration/ mirror the rooms; system/ drives the running thing; benchmarks/; support/."""
