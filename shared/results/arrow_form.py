@@ -1,6 +1,7 @@
 """The Arrow form of self-hosted mode: an IPC stream, part by part.
 
-Its end marker is written only after the last part: a reader of a cut stream gets an error, not fewer rows.
+A stream that is cut at a batch boundary reads as a whole one with fewer rows. So whoever sends it must abort
+the connection when `parts` raises.
 """
 
 from __future__ import annotations
