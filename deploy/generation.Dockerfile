@@ -1,0 +1,15 @@
+# The generation worker: torch, with CUDA on x86-64 and Arm. Build from the project's root: docker build -f deploy/generation.Dockerfile .
+FROM python:3.13-slim
+
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1
+WORKDIR /app
+
+COPY pyproject.toml constraints.txt README.md LICENSE alembic.ini ./
+COPY shared ./shared
+COPY worker ./worker
+RUN pip install -c constraints.txt -e '.[worker]'
+COPY models ./models
+
+RUN useradd --create-home genequeue
+USER genequeue
+CMD ["python", "-m", "worker.gpu"]

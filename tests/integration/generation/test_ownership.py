@@ -1,0 +1,246 @@
+"""Who owns a chunk, on a real Postgres: claims, fencing tokens, completion, take-back."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+import orjson
+import pytest
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import IntegrityError
+
+from shared.database.engines import sync_engine, transaction
+from shared.database.queries import leases
+from shared.database.queries.leases import StoredPart
+from shared.errors import LeaseLost
+from shared.jobs.events import EventKind
+from shared.jobs.states import ChunkState, JobState
+from shared.storage.objects import ObjectStorage, open_storage
+from tests.support.jobs import read_chunks, read_events, read_job, save_job
+from worker.generation.claim import Claimant, claim
+from worker.generation.complete import complete, fail_attempt, give_back
+from worker.generation.recovery import recover
+from worker.generation.work import Work
+
+PART = StoredPart("results/part", 10, "0" * 64, "cpu")
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    made = sync_engine(database_url)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> ObjectStorage:
+    return open_storage(f"file://{tmp_path}/objects")
+
+
+def claimant(owner: str = "a", *, lease: float = 30, batch: int = 4) -> Claimant:
+    return Claimant(owner, ("gem-1-bulk", "gem-1-sc"), timedelta(seconds=lease), batch)
+
+
+def test_a_claim_takes_whole_chunks_up_to_the_batch_size(engine: Engine) -> None:
+    job = save_job(engine, [10], per_chunk=2)
+    works = claim(engine, claimant(batch=5))
+    assert [(work.position, work.num_samples) for work in works] == [(0, 2), (1, 2)]
+    assert read_job(engine, job).state == JobState.RUNNING
+
+
+def test_a_claim_fills_its_batch_across_jobs_and_workspaces(engine: Engine) -> None:
+    jobs = [save_job(engine, [1], workspace=name) for name in ("a", "b", "c")]
+    assert {work.job_id for work in claim(engine, claimant())} == set(jobs)
+
+
+def test_a_batch_is_of_one_model(engine: Engine) -> None:
+    save_job(engine, [1], model_id="gem-1-sc")
+    save_job(engine, [1], model_id="gem-1-bulk")
+    assert [work.model_id for work in claim(engine, claimant())] == ["gem-1-sc"]
+    assert [work.model_id for work in claim(engine, claimant())] == ["gem-1-bulk"]
+
+
+def test_a_short_job_does_not_wait_for_a_long_one_to_end(engine: Engine) -> None:
+    save_job(engine, [100], per_chunk=2)
+    claim(engine, claimant(batch=2))
+    short = save_job(engine, [1])
+    assert [work.job_id for work in claim(engine, claimant(batch=1))] == [short]
+
+
+def test_a_chunk_larger_than_the_batch_is_still_claimed(engine: Engine) -> None:
+    save_job(engine, [10], per_chunk=10)
+    assert len(claim(engine, claimant(batch=4))) == 1
+
+
+def test_the_work_names_the_input_and_the_place_of_each_sample(engine: Engine) -> None:
+    save_job(engine, [3, 1, 4], per_chunk=5)
+    first, second = claim(engine, claimant(batch=8))
+    assert [(run.input_index, run.first, run.count) for run in first.runs] == [
+        (0, 0, 3),
+        (1, 0, 1),
+        (2, 0, 1),
+    ]
+    assert [condition.input_index for condition in second.conditions] == [2]
+    assert [(run.input_index, run.first, run.count) for run in second.runs] == [(0, 1, 3)]
+
+
+def test_two_workers_never_own_the_same_chunk(engine: Engine) -> None:
+    for _ in range(40):
+        save_job(engine, [1])
+    taken: list[Work] = []
+
+    def work(owner: str) -> None:
+        while works := claim(engine, claimant(owner, batch=3)):
+            taken.extend(works)
+
+    threads = [threading.Thread(target=work, args=(owner,)) for owner in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(taken) == 40
+    assert len({work.chunk_id for work in taken}) == 40
+    assert len({work.token for work in taken}) == 40
+
+
+def test_the_last_chunk_makes_the_job_ready_with_a_manifest_of_all_parts(
+    engine: Engine, storage: ObjectStorage
+) -> None:
+    job_id = save_job(engine, [4], per_chunk=2)
+    for work in claim(engine, claimant()):
+        complete(engine, storage, work, StoredPart(f"part-{work.position}", 10, "f" * 64, "cpu"))
+    job = read_job(engine, job_id)
+    assert (job.state, job.samples_done, job.chunks_open) == (JobState.READY, 4, 0)
+    manifest = orjson.loads(storage.get(job.manifest_key or ""))
+    assert [part["key"] for part in manifest["parts"]] == ["part-0", "part-1"]
+    assert manifest["seed"] == 7
+
+
+def test_events_are_numbered_without_gaps(engine: Engine, storage: ObjectStorage) -> None:
+    job_id = save_job(engine, [4], per_chunk=2)
+    for work in claim(engine, claimant()):
+        complete(engine, storage, work, PART)
+    events = read_events(engine, job_id)
+    assert [event.number for event in events] == [1, 2, 3, 4, 5]
+    assert [event.kind for event in events] == [
+        EventKind.QUEUED,
+        EventKind.RUNNING,
+        EventKind.PROGRESS,
+        EventKind.PROGRESS,
+        EventKind.READY,
+    ]
+
+
+def test_a_worker_that_lost_its_lease_cannot_complete(engine: Engine, storage: ObjectStorage) -> None:
+    save_job(engine, [1])
+    (stale,) = claim(engine, claimant("a", lease=-1))
+    assert recover(engine, 3).taken_back == 1
+    (current,) = claim(engine, claimant("b"))
+    assert current.chunk_id == stale.chunk_id
+    assert current.token > stale.token
+    with pytest.raises(LeaseLost):
+        complete(engine, storage, stale, PART)
+    complete(engine, storage, current, PART)
+
+
+def test_a_chunk_is_completed_once(engine: Engine, storage: ObjectStorage) -> None:
+    job_id = save_job(engine, [1])
+    (work,) = claim(engine, claimant())
+    complete(engine, storage, work, PART)
+    with pytest.raises(LeaseLost):
+        complete(engine, storage, work, PART)
+    assert read_job(engine, job_id).samples_done == 1
+
+
+def test_a_renewed_lease_is_not_taken_back(engine: Engine) -> None:
+    save_job(engine, [1])
+    (work,) = claim(engine, claimant(lease=-1))
+    with transaction(engine) as session:
+        assert session.scalars(leases.renew([work.lease], timedelta(seconds=30))).all() == [work.chunk_id]
+    assert recover(engine, 3).taken_back == 0
+
+
+def test_a_stale_token_renews_nothing(engine: Engine) -> None:
+    save_job(engine, [1])
+    (work,) = claim(engine, claimant())
+    with transaction(engine) as session:
+        stale = [(work.chunk_id, work.token - 1)]
+        assert session.scalars(leases.renew(stale, timedelta(seconds=30))).all() == []
+
+
+def test_attempts_are_counted_before_the_work_and_end(engine: Engine) -> None:
+    job_id = save_job(engine, [4], per_chunk=2)
+    for attempt in (1, 2):
+        works = claim(engine, claimant(lease=-1))
+        assert {work.attempt for work in works} == {attempt}
+        assert recover(engine, 3).failed_jobs == 0
+    claim(engine, claimant(lease=-1, batch=2))
+    assert recover(engine, 3).failed_jobs == 1
+    job = read_job(engine, job_id)
+    assert job.state == JobState.FAILED
+    assert "3 times" in (job.error or "")
+    assert {chunk.state for chunk in read_chunks(engine, job_id)} == {ChunkState.FAILED, ChunkState.CANCELLED}
+
+
+def test_an_attempt_that_fails_is_tried_again_and_then_ends_its_job(engine: Engine) -> None:
+    job_id = save_job(engine, [1])
+    for _ in range(3):
+        (work,) = claim(engine, claimant())
+        fail_attempt(engine, work, "The model returned numbers that are not finite.", 3)
+    assert claim(engine, claimant()) == []
+    job = read_job(engine, job_id)
+    assert (job.state, job.error) == (JobState.FAILED, "The model returned numbers that are not finite.")
+    assert read_events(engine, job_id)[-1].kind == EventKind.FAILED
+
+
+def test_a_chunk_that_was_given_back_counts_no_attempt(engine: Engine) -> None:
+    save_job(engine, [1])
+    give_back(engine, claim(engine, claimant()))
+    (work,) = claim(engine, claimant("b"))
+    assert work.attempt == 1
+
+
+def test_a_late_completion_leaves_a_failed_job_failed(engine: Engine, storage: ObjectStorage) -> None:
+    job_id = save_job(engine, [4], per_chunk=2)
+    first, second = claim(engine, claimant())
+    for _ in range(3):
+        fail_attempt(engine, first, "broken", 1)
+    complete(engine, storage, second, PART)
+    assert read_job(engine, job_id).state == JobState.FAILED
+
+
+def test_what_waits_too_long_is_found_again(engine: Engine) -> None:
+    job_id = save_job(engine, [1])
+    assert recover(engine, 3).waiting_models == ()
+    _age(engine, job_id)
+    assert recover(engine, 3).waiting_models == ("gem-1-bulk",)
+
+
+@pytest.mark.parametrize(
+    "illegal",
+    [
+        "UPDATE chunks SET state = 'running'",
+        "UPDATE chunks SET state = 'done'",
+        "UPDATE jobs SET state = 'ready', finished_at = now()",
+        "UPDATE jobs SET state = 'failed', finished_at = now()",
+        "UPDATE jobs SET state = 'lost'",
+        "UPDATE jobs SET samples_done = samples_total + 1",
+        "UPDATE jobs SET finished_at = now()",
+    ],
+)
+def test_the_database_refuses_rows_that_no_legal_move_makes(engine: Engine, illegal: str) -> None:
+    save_job(engine, [1])
+    with pytest.raises(IntegrityError), transaction(engine) as session:
+        session.execute(text(illegal))
+
+
+def _age(engine: Engine, job_id: UUID) -> None:
+    with transaction(engine) as session:
+        session.execute(
+            text("UPDATE chunks SET queued_at = now() - interval '1 minute' WHERE job_id = :job"),
+            {"job": job_id},
+        )
