@@ -8,6 +8,7 @@ from shared.messages import Queue
 def worker_arguments(queue: Queue) -> list[str]:
     """One process, one task at a time: torch hangs in a child of a process that loaded it."""
     return [
+        "--quiet",
         "worker",
         "--pool=solo",
         "--concurrency=1",
