@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from uuid import uuid4
 
@@ -111,15 +112,18 @@ def _s3(url: str, credentials: Credentials) -> ObjectStorage:
     region = options.pop("region", "us-east-1")
     if options:
         raise SetupError(f"GENEQUEUE_STORAGE_URL has an unknown option {sorted(options)[0]!r}. {_REMEDY}")
+    named: dict[str, Any] = {
+        "prefix": parts.path.strip("/"),
+        "endpoint": endpoint,
+        "access_key_id": credentials.access_key_id,
+        "secret_access_key": credentials.secret_access_key,
+    }
     store = S3Store(
         parts.netloc,
-        prefix=parts.path.strip("/") or None,
-        endpoint=endpoint,
         region=region,
-        access_key_id=credentials.access_key_id,
-        secret_access_key=credentials.secret_access_key,
         virtual_hosted_style_request=False,
         client_options={"allow_http": True, "timeout": "30s", "connect_timeout": "5s"},
+        **{name: value for name, value in named.items() if value},
     )
     return ObjectStorage(store, f"s3://{parts.netloc}{parts.path}")
 

@@ -1,0 +1,79 @@
+"""Fixtures for every room. Nothing starts before a test asks for it.
+
+- `servers`: the session's real servers: `.database`, `.redis` (URLs), `.s3` (see tests/support/servers.py).
+- `database_url`: a migrated Postgres database of the test's own; `module_database_url`: of the module's own.
+- `empty_database_url`: one without a schema.
+- `redis_url`: a numbered database of Valkey, empty at the start of the test.
+- `storage_url`: runs the test twice, on local disk and on S3; the S3 run has the AWS variables set.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import pytest
+from redis import Redis
+
+from tests.support.databases import copy_of, empty_database, migrated_template
+from tests.support.servers import Servers
+
+# Redis numbers its databases from 0 to 15; 0 is left to whoever owns the server.
+_NUMBERS = itertools.cycle(range(1, 16))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Python 3.12 warns of forks beside threads; our child makes one system call between fork and exec."""
+    config.addinivalue_line("filterwarnings", "ignore:.*use of fork.*:DeprecationWarning")
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    made = Servers()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def template_database(servers: Servers) -> Iterator[str]:
+    with migrated_template(servers.database) as name:
+        yield name
+
+
+@pytest.fixture
+def database_url(servers: Servers, template_database: str) -> Iterator[str]:
+    with copy_of(servers.database, template_database) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def module_database_url(servers: Servers, template_database: str) -> Iterator[str]:
+    with copy_of(servers.database, template_database) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database_url(servers: Servers) -> Iterator[str]:
+    with empty_database(servers.database) as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url(servers: Servers) -> str:
+    url = urlsplit(servers.redis)._replace(path=f"/{next(_NUMBERS)}").geturl()
+    with Redis.from_url(url) as client:
+        client.flushdb()
+    return url
+
+
+@pytest.fixture(params=["file", "s3"])
+def storage_url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    if request.param == "file":
+        return f"file://{tmp_path}/objects"
+    place = request.getfixturevalue("servers").s3
+    for name, value in place.environment.items():
+        monkeypatch.setenv(name, value)
+    return place.url(uuid4().hex)
