@@ -1,0 +1,118 @@
+"""The supervisor, with real processes: what dies comes back, and stages end in order."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+
+from cli.machine.ports import LOCALHOST, free_ports
+from cli.machine.process import Program
+from cli.machine.supervisor import Backoff, Supervisor
+from tests.support.processes import wait_until
+
+QUICK = Backoff(first=timedelta(milliseconds=50), longest=timedelta(seconds=1))
+FOREVER = "import time; time.sleep(60)"
+
+
+class Watched:
+    """A supervisor, what it said, and a folder for the logs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.said: list[str] = []
+        self.supervisor = Supervisor(self.said.append, QUICK)
+
+    def program(self, name: str, *arguments: str) -> Program:
+        command = (sys.executable, *(arguments or ("-c", FOREVER)))
+        return Program(name, command, self.folder / f"{name}.log", dict(os.environ))
+
+    def tend_until_started(self, seconds: float = 5) -> float:
+        """Tend until something was started again; returns how long that took."""
+        began = time.monotonic()
+        wait_until(self.supervisor.tend, seconds)
+        return time.monotonic() - began
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> Iterator[Watched]:
+    made = Watched(tmp_path)
+    yield made
+    made.supervisor.stop()
+
+
+def test_a_server_that_is_killed_serves_again(watched: Watched) -> None:
+    (port,) = free_ports(1)
+
+    def serves() -> bool:
+        try:
+            with urlopen(f"http://{LOCALHOST}:{port}") as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    server = watched.program("web", "-m", "http.server", str(port), "--bind", LOCALHOST)
+    watched.supervisor.launch([server])
+    wait_until(serves)
+    first = watched.supervisor.processes["web"]
+    os.kill(first, signal.SIGKILL)
+    watched.tend_until_started()
+    wait_until(serves)
+    assert watched.supervisor.processes["web"] != first
+    assert watched.said == [
+        f"The web process stopped (killed by SIGKILL); starting it again in 0.1 s. "
+        f"Its log is {watched.folder / 'web.log'}."
+    ]
+
+
+def test_one_that_dies_again_and_again_is_started_later_each_time(watched: Watched) -> None:
+    watched.supervisor.launch([watched.program("broken", "-c", "raise SystemExit(1)")])
+    waits = [watched.tend_until_started() for _ in range(5)]
+    assert waits[4] > 0.8  # 50 ms, doubled four times
+    assert waits[0] < waits[4]
+
+
+def test_its_neighbours_are_left_alone(watched: Watched) -> None:
+    watched.supervisor.launch([watched.program("a"), watched.program("b")])
+    before = dict(watched.supervisor.processes)
+    os.kill(before["a"], signal.SIGKILL)
+    watched.tend_until_started()
+    assert watched.supervisor.processes["b"] == before["b"]
+
+
+def test_one_that_ends_by_itself_with_an_error_is_told_from_one_that_was_killed(watched: Watched) -> None:
+    (killed,) = watched.supervisor.launch([watched.program("killed")])
+    os.kill(killed.pid, signal.SIGKILL)
+    wait_until(lambda: killed.exit_code is not None)
+    assert watched.supervisor.given_up() is None
+    (broken,) = watched.supervisor.launch([watched.program("broken", "-c", "raise SystemExit(1)")])
+    wait_until(lambda: broken.exit_code is not None)
+    assert watched.supervisor.given_up() is broken
+
+
+def test_stages_end_in_reverse_order_and_each_before_the_next(watched: Watched) -> None:
+    journal = watched.folder / "journal"
+    script = (
+        "import signal, sys, time\n"
+        "def end(*_):\n"
+        "    time.sleep(0.2)\n"
+        f"    open({str(journal)!r}, 'a').write(sys.argv[1] + ' ')\n"
+        "    raise SystemExit\n"
+        "signal.signal(signal.SIGTERM, end)\n"
+        "print('up', flush=True)\n"
+        "time.sleep(60)"
+    )
+    names = ("database", "broker", "api")
+    for name in names:
+        watched.supervisor.launch([watched.program(name, "-c", script, name)])
+    wait_until(lambda: all("up" in (watched.folder / f"{name}.log").read_text() for name in names))
+    watched.supervisor.stop()
+    assert journal.read_text().split() == ["api", "broker", "database"]
+    assert watched.supervisor.processes == {}

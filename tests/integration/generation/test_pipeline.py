@@ -1,0 +1,168 @@
+"""The pipeline on a real Postgres, a real storage and a real engine: from queued rows to stored parts."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+import orjson
+import pyarrow as pa
+import pytest
+import torch
+from sqlalchemy import Engine as DatabaseEngine
+from sqlalchemy import text
+
+from shared.catalog import Catalog
+from shared.database.engines import sync_engine, transaction
+from shared.database.queries.workers import live_workers
+from shared.jobs.states import ChunkState, JobState
+from shared.results.part import decode_part
+from shared.storage.objects import ObjectStorage, open_storage
+from tests.support.jobs import read_chunks, read_job, save_job
+from tests.support.models import tiny_catalog
+from worker.generation.claim import Claimant, claim
+from worker.generation.heartbeat import Heartbeat, WorkerCard
+from worker.generation.pipeline import Pipeline, Plugs
+from worker.inference.engine import Engine
+
+LEASE = timedelta(seconds=30)
+
+
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
+    return tiny_catalog(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="module")
+def engines(catalog: Catalog) -> Mapping[str, Engine]:
+    return {name: Engine.open(model, torch.device("cpu")) for name, model in catalog.models.items()}
+
+
+@dataclass
+class Workshop:
+    """A pipeline with its plugs within reach."""
+
+    database: DatabaseEngine
+    storage: ObjectStorage
+    heartbeat: Heartbeat
+    engines: Mapping[str, Engine]
+
+    def pipeline(self, batch_samples: int = 64) -> Pipeline:
+        plugs = Plugs(self.database, self.storage, self.heartbeat, self.engines)
+        return Pipeline(plugs, Claimant("worker", tuple(self.engines), LEASE, batch_samples), 3)
+
+    def drain(self, batch_samples: int = 64) -> int:
+        pipeline = self.pipeline(batch_samples)
+        try:
+            return pipeline.drain(lambda: False)
+        finally:
+            pipeline.close()
+
+    def parts(self, job_id: UUID) -> list[bytes]:
+        return [self.storage.get(chunk.part_key or "") for chunk in read_chunks(self.database, job_id)]
+
+    def table(self, job_id: UUID) -> pa.Table:
+        return pa.concat_tables([decode_part(part) for part in self.parts(job_id)])
+
+
+@pytest.fixture
+def workshop(database_url: str, storage_url: str, engines: Mapping[str, Engine]) -> Iterator[Workshop]:
+    database = sync_engine(database_url)
+    card = WorkerCard("worker", "cpu", {"gem-1-bulk": 1})
+    with Heartbeat(database, card, LEASE, timedelta(seconds=0.2)) as heartbeat:
+        yield Workshop(database, open_storage(storage_url), heartbeat, engines)
+    database.dispose()
+
+
+def test_a_queued_job_becomes_ready_with_a_row_for_each_sample(workshop: Workshop) -> None:
+    job_id = save_job(workshop.database, [3, 2], per_chunk=2)
+    assert workshop.drain() == 5
+    assert read_job(workshop.database, job_id).state == JobState.READY
+    table = workshop.table(job_id)
+    assert table.column("input_index").to_pylist() == [0, 0, 0, 1, 1]
+    assert table.column("sample_index").to_pylist() == [0, 1, 2, 0, 1]
+    assert set(table.column("tissue_ontology_id").to_pylist()) == {"UBERON:0002107"}
+
+
+def test_a_job_is_the_same_whatever_its_chunks_and_batches(workshop: Workshop) -> None:
+    one, other = (save_job(workshop.database, [9, 4], per_chunk=size) for size in (13, 3))
+    workshop.drain(batch_samples=5)
+    assert workshop.table(one).equals(workshop.table(other))
+
+
+def test_a_repeated_job_gives_equal_bytes_and_another_seed_others(workshop: Workshop) -> None:
+    one, same, other = (save_job(workshop.database, [6], per_chunk=3, seed=seed) for seed in (1, 1, 2))
+    workshop.drain()
+    assert workshop.parts(one) == workshop.parts(same)
+    assert workshop.parts(one) != workshop.parts(other)
+
+
+def test_the_manifest_holds_the_digests_of_the_stored_parts(workshop: Workshop) -> None:
+    job_id = save_job(workshop.database, [5], per_chunk=2)
+    workshop.drain()
+    manifest = orjson.loads(workshop.storage.get(read_job(workshop.database, job_id).manifest_key or ""))
+    stored = workshop.parts(job_id)
+    assert [part["sha256"] for part in manifest["parts"]] == [hashlib.sha256(p).hexdigest() for p in stored]
+    assert [part["bytes"] for part in manifest["parts"]] == [len(part) for part in stored]
+    assert {part["device"] for part in manifest["parts"]} == {workshop.engines["gem-1-bulk"].device}
+
+
+def test_jobs_of_both_models_are_drained_in_one_go(workshop: Workshop) -> None:
+    jobs = [save_job(workshop.database, [2], model_id=model) for model in workshop.engines]
+    workshop.drain()
+    assert {read_job(workshop.database, job_id).state for job_id in jobs} == {JobState.READY}
+
+
+def test_a_job_that_cannot_be_computed_fails_with_a_reason_and_its_neighbours_are_delivered(
+    workshop: Workshop,
+) -> None:
+    good, bad = save_job(workshop.database, [2]), save_job(workshop.database, [2])
+    with transaction(workshop.database) as session:
+        # No query says this; the engine's check of its output refuses what comes of it.
+        session.execute(text("UPDATE jobs SET total_count = -5000 WHERE id = :id"), {"id": bad})
+    workshop.drain()
+    assert read_job(workshop.database, good).state == JobState.READY
+    failed = read_job(workshop.database, bad)
+    assert failed.state == JobState.FAILED
+    assert failed.error
+    assert {chunk.attempts for chunk in read_chunks(workshop.database, bad)} == {3}
+
+
+def test_nothing_is_claimed_once_the_worker_is_asked_to_stop(workshop: Workshop) -> None:
+    job_id = save_job(workshop.database, [2])
+    pipeline = workshop.pipeline()
+    assert pipeline.drain(lambda: True) == 0
+    pipeline.close()
+    assert {chunk.state for chunk in read_chunks(workshop.database, job_id)} == {ChunkState.QUEUED}
+
+
+def test_the_heartbeat_keeps_what_is_held_and_notices_what_was_taken(workshop: Workshop) -> None:
+    save_job(workshop.database, [2], per_chunk=1)
+    brief = Claimant("worker", tuple(workshop.engines), timedelta(seconds=1), 2)
+    kept, taken = claim(workshop.database, brief)
+    workshop.heartbeat.hold([kept, taken])
+    with transaction(workshop.database) as session:
+        session.execute(text("UPDATE chunks SET token = token + 100 WHERE id = :id"), {"id": taken.chunk_id})
+    time.sleep(1.5)
+    assert (workshop.heartbeat.holds(kept), workshop.heartbeat.holds(taken)) == (True, False)
+    with transaction(workshop.database) as session:
+        ends = "SELECT lease_expires_at > now() FROM chunks WHERE id = :id"
+        assert session.scalar(text(ends), {"id": kept.chunk_id})
+    workshop.heartbeat.drop(kept)
+
+
+def test_a_worker_is_known_while_it_lives_and_forgotten_when_it_stops(
+    database_url: str, engines: Mapping[str, Engine]
+) -> None:
+    database = sync_engine(database_url)
+    with Heartbeat(database, WorkerCard("w", "cpu", {"gem-1-bulk": 1}), LEASE, timedelta(seconds=1)):
+        with transaction(database) as session:
+            (worker,) = session.scalars(live_workers(timedelta(seconds=5)))
+            assert (worker.id, worker.device, worker.models) == ("w", "cpu", {"gem-1-bulk": 1})
+    with transaction(database) as session:
+        assert session.scalars(live_workers(timedelta(seconds=5))).all() == []
+    database.dispose()
