@@ -28,6 +28,7 @@ def configure_logs(process: str, level: str = "info", stream: TextIO = sys.stder
             ],
         )
     )
+    logging.captureWarnings(True)
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())

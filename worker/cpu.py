@@ -15,7 +15,7 @@ from shared.queue import WakeUps, celery_app
 from shared.settings import WorkerSettings
 from shared.telemetry import configure_logs
 from worker.tasks import upkeep
-from worker.tasks.arguments import worker_arguments
+from worker.tasks.process import run_worker
 
 log = structlog.get_logger()
 
@@ -38,7 +38,7 @@ def run(settings: WorkerSettings) -> None:
     upkeep.register(app, database, WakeUps(app), settings)
     start_beat(app)
     log.info("worker.ready")
-    app.worker_main(worker_arguments(Queue.UPKEEP))
+    run_worker(app, Queue.UPKEEP)
 
 
 def start_beat(app: Celery) -> None:

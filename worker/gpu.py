@@ -24,7 +24,7 @@ from worker.generation.pipeline import Pipeline, Plugs
 from worker.inference.devices import choose_device
 from worker.inference.engine import Engine
 from worker.tasks import generation
-from worker.tasks.arguments import worker_arguments
+from worker.tasks.process import run_worker
 
 log = structlog.get_logger()
 
@@ -58,7 +58,7 @@ def run(settings: WorkerSettings) -> None:
         log.info("worker.ready", worker=worker_id, device=device, models=versions)
         # What was queued while no worker lived is not waited for.
         wake_ups.ask(WAKE_GENERATION)
-        app.worker_main(worker_arguments(Queue.GENERATION))
+        run_worker(app, Queue.GENERATION)
         pipeline.close()
 
 
