@@ -96,22 +96,31 @@ def write_h5ad(
     """AnnData: counts in X, metadata in obs, genes and symbols in var, latents in obsm, provenance in uns."""
     batches = list(reader)
     counts = np.concatenate([_counts(batch).astype(np.int32) for batch in batches])
-    obs = pd.DataFrame(
-        {
-            name: np.concatenate([_metadata(batch)[name].to_numpy(zero_copy_only=False) for batch in batches])
-            for name in _metadata(batches[0])
-        }
-    ).astype("category")
-    obs.index = pd.Index([f"sample_{index}" for index in range(len(obs))])
-    var = pd.DataFrame(genes).set_index("ensembl_id")
+    metadata = [_metadata(batch) for batch in batches]
+    obs = {name: [value for each in metadata for value in each[name].to_pylist()] for name in metadata[0]}
+    samples = pd.Index([f"sample_{index}" for index in range(len(counts))], dtype=object)
+    var = _frame({name: [gene[name] for gene in genes] for name in genes[0]}).set_index("ensembl_id")
+    var.index = var.index.astype(object)
     latents = {f"X_{group}_latent": _latent(batches, group) for group in LATENTS}
     mostly_zeros = np.count_nonzero(counts) < _SPARSE_BELOW * counts.size
     matrix = sparse.csr_matrix(counts) if mostly_zeros else counts
-    data = anndata.AnnData(matrix, obs=obs, var=var, obsm=latents)
+    data = anndata.AnnData(matrix, obs=_frame(obs).set_index(samples), var=var, obsm=latents)
     names = ("id", "model_id", "model_version", "seed", "sampling_strategy", "total_count")
     data.uns["genequeue"] = {name: state[name] for name in names if state.get(name) is not None}
     data.write_h5ad(path, compression="gzip")
-    return len(obs)
+    return len(counts)
+
+
+def _frame(columns: dict[str, list[Any]]) -> pd.DataFrame:
+    """Texts as plain objects, repeated ones as categories of such: AnnData's files know no Arrow strings."""
+    return pd.DataFrame({name: _column(values) for name, values in columns.items()})
+
+
+def _column(values: list[Any]) -> pd.Series[Any]:
+    kinds = set(values)
+    if len(kinds) < len(values) and isinstance(values[0], str):
+        return pd.Series(pd.Categorical(values, categories=pd.Index(sorted(kinds), dtype=object)))
+    return pd.Series(values, dtype=object if isinstance(values[0], str) else None)
 
 
 def _metadata(batch: pa.RecordBatch) -> dict[str, pa.Array]:

@@ -18,6 +18,7 @@ from typing import Any
 import orjson
 
 from shared.errors import CheckpointCorrupt, CheckpointMissing, ModelNotFound
+from shared.queries.rules import ModelRules
 from shared.queries.spec import Modality, SamplingStrategy
 from shared.queries.vocabulary import Vocabulary
 
@@ -77,6 +78,18 @@ class Model:
     def model_id(self) -> str:
         """The id that clients send."""
         return self.manifest.model_id
+
+    @cached_property
+    def rules(self) -> ModelRules:
+        """What a query for this model is checked against."""
+        manifest = self.manifest
+        return ModelRules(
+            model_id=manifest.model_id,
+            modality=manifest.modality,
+            sampling_strategies=manifest.sampling_strategies,
+            default_total_count=manifest.default_total_count,
+            vocabulary=self.vocabulary,
+        )
 
     @cached_property
     def gene_order(self) -> tuple[str, ...]:

@@ -19,6 +19,9 @@ GeneQueueError
 │   ├── CheckpointMissing
 │   └── CheckpointCorrupt        a digest or a schema version that does not match
 ├── GenerationError              a model's output that is not a valid result
+├── JobFailed                    a job that ended without a result while its caller waited
+├── ResultLate                   a job whose caller waited as long as it may; the job goes on
+├── ResultDamaged                a stored part that is missing or is not what was stored
 ├── SetupError                   this machine or its configuration cannot run what was asked
 └── Unavailable (retryable)      a server that does not answer
     ├── DatabaseUnavailable
@@ -125,6 +128,18 @@ class CheckpointCorrupt(CheckpointError):
 
 class GenerationError(GeneQueueError):
     """A model's output that is not a valid result: wrong shape, not finite, negative."""
+
+
+class JobFailed(GeneQueueError):
+    """A job that ended without a result while its caller waited for it."""
+
+
+class ResultLate(GeneQueueError):
+    """A job whose caller waited as long as a caller may; the job itself goes on."""
+
+
+class ResultDamaged(GeneQueueError):
+    """A stored part that is missing, or is not what was stored."""
 
 
 class SetupError(GeneQueueError):

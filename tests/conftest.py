@@ -4,6 +4,8 @@
 - `database_url`: a migrated Postgres database of the test's own; `module_database_url`: of the module's own.
 - `empty_database_url`: one without a schema.
 - `redis_url`: a numbered database of Valkey, empty at the start of the test.
+- `machine`: one real `genequeue up` with the starter models for the session (tests/support/machine.py);
+  who kills or stops one starts it with `running_machine`.
 - `storage_url`: runs the test twice, on local disk and on S3; the S3 run has the AWS variables set.
 """
 
@@ -19,6 +21,8 @@ import pytest
 from redis import Redis
 
 from tests.support.databases import copy_of, empty_database, migrated_template
+from tests.support.machine import Machine, running_machine
+from tests.support.s3 import S3
 from tests.support.servers import Servers
 
 # Redis numbers its databases from 0 to 15; 0 is left to whoever owns the server.
@@ -69,11 +73,17 @@ def redis_url(servers: Servers) -> str:
     return url
 
 
+@pytest.fixture(scope="session")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    with running_machine(tmp_path_factory.mktemp("machine") / "data") as made:
+        yield made
+
+
 @pytest.fixture(params=["file", "s3"])
 def storage_url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "file":
         return f"file://{tmp_path}/objects"
-    place = request.getfixturevalue("servers").s3
+    place: S3 = request.getfixturevalue("servers").s3
     for name, value in place.environment.items():
         monkeypatch.setenv(name, value)
     return place.url(uuid4().hex)

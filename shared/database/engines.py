@@ -5,13 +5,15 @@ Make an engine after the fork, in the process that uses it. Only the session doo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
+import orjson
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.exc import TimeoutError as PoolExhausted
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 
 from shared.errors import DatabaseUnavailable, SetupError
@@ -27,6 +29,7 @@ def async_engine(url: str, pool_size: int = 10) -> AsyncEngine:
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_pre_ping=True,
+        json_serializer=orjson.dumps,
         connect_args=_arguments(),
     )
 
@@ -38,6 +41,7 @@ def sync_engine(url: str, pool_size: int = 4) -> Engine:
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_pre_ping=True,
+        json_serializer=orjson.dumps,
         connect_args=_arguments(),
     )
 
@@ -53,6 +57,19 @@ def transaction(engine: Engine) -> Iterator[Session]:
             yield session
     except (OperationalError, InterfaceError) as error:
         raise DatabaseUnavailable(f"Postgres does not answer: {error.orig}") from error
+
+
+@asynccontextmanager
+async def async_transaction(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
+    """One transaction of an asyncio process: commits at the end, rolls back when the body raises.
+
+    A connection is taken from the pool at the first statement. Raises DatabaseUnavailable.
+    """
+    try:
+        async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
+            yield session
+    except (OperationalError, InterfaceError, PoolExhausted) as error:
+        raise DatabaseUnavailable("The database does not answer now. Try again in a few seconds.") from error
 
 
 def _psycopg(url: str) -> URL:

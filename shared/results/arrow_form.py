@@ -38,17 +38,35 @@ def arrow_schema(header: ResultHeader) -> pa.Schema:
     )
 
 
-def stream_arrow(header: ResultHeader, parts: Iterable[pa.Table]) -> Iterator[bytes]:
-    """Pieces of an Arrow IPC stream, at most 64 rows each; what `parts` raises cuts the stream short."""
-    schema = arrow_schema(header)
-    pieces = _Pieces()
-    writer = pa.ipc.new_stream(pa.PythonFile(pieces, mode="w"), schema)
-    for part in parts:
+class ArrowStream:
+    """An Arrow IPC stream that is written part by part, in pieces of at most 64 rows.
+
+    Whoever writes parts as they come drives it directly; without `end` a reader gets an error.
+    """
+
+    def __init__(self, header: ResultHeader) -> None:
+        self._schema = arrow_schema(header)
+        self._pieces = _Pieces()
+        self._writer = pa.ipc.new_stream(pa.PythonFile(self._pieces, mode="w"), self._schema)
+
+    def part(self, part: pa.Table) -> Iterator[bytes]:
+        """The pieces of the next part; the first ones carry the schema too."""
         for first in range(0, part.num_rows, _ROWS_AT_ONCE):
-            writer.write_batch(_batch(part.slice(first, _ROWS_AT_ONCE), schema))
-            yield pieces.take()
-    writer.close()
-    yield pieces.take()
+            self._writer.write_batch(_batch(part.slice(first, _ROWS_AT_ONCE), self._schema))
+            yield self._pieces.take()
+
+    def end(self) -> bytes:
+        """The end marker: the stream was whole."""
+        self._writer.close()
+        return self._pieces.take()
+
+
+def stream_arrow(header: ResultHeader, parts: Iterable[pa.Table]) -> Iterator[bytes]:
+    """The pieces of a whole stream; what `parts` raises cuts the stream short."""
+    stream = ArrowStream(header)
+    for part in parts:
+        yield from stream.part(part)
+    yield stream.end()
 
 
 def _batch(rows: pa.Table, schema: pa.Schema) -> pa.RecordBatch:

@@ -1,4 +1,4 @@
-"""An S3 endpoint with its credentials, and the one thing that our storage adapter leaves to others: buckets."""
+"""An S3 endpoint with its credentials, and what our storage adapter leaves to others: making a bucket."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def _program(folder: Path, ports: dict[str, int], place: S3) -> Program:
     )
     environment = {"PATH": os.defpath, "HOME": str(folder), "TMPDIR": str(folder), **place.environment}
     log = folder.with_suffix(".log")
-    return Program("SeaweedFS", command, log, environment, stop_signal=signal.SIGKILL)
+    return Program("seaweed", command, log, environment, stop_signal=signal.SIGKILL)
 
 
 def answers(place: S3) -> bool:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Executable, Insert, Select, insert, select
+from sqlalchemy import Executable, Insert, Select, bindparam, func, insert, inspect, select
+from sqlalchemy import column as sql_column
+from sqlalchemy.dialects.postgresql import JSONB
 
-from shared.database.tables import Chunk, Event, Job, JobInput
+from shared.database.tables import Chunk, Event, Job, JobInput, Table
 from shared.jobs.chunks import ChunkPlan
 from shared.jobs.events import EventKind
 from shared.jobs.states import ChunkState
@@ -20,24 +23,14 @@ def save_job(values: dict[str, Any]) -> Insert:
 
 
 def save_inputs(rows: Iterable[dict[str, Any]]) -> Insert:
-    """The job's conditions, one row each."""
-    return insert(JobInput).values(list(rows))
+    """The job's conditions, one row each, of one job or of several."""
+    return _insert_all(JobInput, rows)
 
 
 def save_chunks(job_id: UUID, model_id: str, plans: Iterable[ChunkPlan]) -> Insert:
     """The job's chunks, all queued."""
-    return insert(Chunk).values(
-        [
-            {
-                "job_id": job_id,
-                "model_id": model_id,
-                "position": plan.position,
-                "first_sample": plan.first_sample,
-                "num_samples": plan.num_samples,
-            }
-            for plan in plans
-        ]
-    )
+    rows = ({"job_id": job_id, "model_id": model_id, **asdict(plan)} for plan in plans)
+    return _insert_all(Chunk, rows)
 
 
 def save_event(job_id: UUID, number: int, kind: EventKind, data: dict[str, Any] | None = None) -> Insert:
@@ -90,3 +83,18 @@ def events_of_job(job_id: UUID, after: int = 0) -> Select[Event]:
 def ping() -> Executable:
     """The cheapest statement there is: does the server answer?"""
     return select(1)
+
+
+def _insert_all(table: type[Table], rows: Iterable[dict[str, Any]]) -> Insert:
+    """All rows in one JSON parameter: compiled once whatever their number; Postgres takes them apart.
+
+    Keys are names of the table's attributes, the same in every row.
+    """
+    values = list(rows)
+    columns = {name: inspect(table).columns[name] for name in values[0]}
+    sent = [{str(column.name): row[name] for name, column in columns.items()} for row in values]
+    recordset = func.jsonb_to_recordset(bindparam("rows", sent, JSONB))
+    read = recordset.table_valued(
+        *(sql_column(column.name, column.type) for column in columns.values())
+    ).render_derived(with_types=True)
+    return insert(table).from_select(list(columns.values()), select(*read.c))

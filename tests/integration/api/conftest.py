@@ -8,12 +8,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from tests.support.api import Service, service, settings_for
 from tests.support.catalogs import unread_model
 from tests.support.servers import Servers
 
 Serve = Callable[..., AbstractContextManager[Service]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_logs() -> Iterator[None]:
+    """One line per event: the usual renderer draws every variable of a traceback, which takes seconds."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.format_exc_info,
+            structlog.processors.KeyValueRenderer(),
+        ]
+    )
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,89 @@
+"""What a route may ask for, as typed aliases.
+
+The session door is here: commit, then the wake-ups, then the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from api.auth import Doorkeeper
+from api.services.links import LinkSigner
+from shared.catalog import Catalog, Model
+from shared.database.engines import async_transaction
+from shared.messages import Message
+from shared.ontology.terms import Ontologies
+from shared.settings import ApiSettings
+from shared.storage.port import Storage
+
+
+@dataclass(frozen=True)
+class Plugs:
+    """What the process is plugged into; made once by the composition root."""
+
+    settings: ApiSettings
+    engine: AsyncEngine
+    storage: Storage
+    catalog: Catalog
+    ontologies: Ontologies
+    ask: Callable[[Message], None]  # has a message sent soon
+    doorkeeper: Doorkeeper
+    links: LinkSigner
+
+
+@dataclass(frozen=True, slots=True)
+class UnitOfWork:
+    """One transaction, and the messages that leave once it is committed."""
+
+    session: AsyncSession
+    _messages: list[Message] = field(default_factory=list)
+
+    def after_commit(self, message: Message) -> None:
+        """Have a message sent if, and only if, the transaction commits."""
+        self._messages.append(message)
+
+
+def plugs_of(request: Request) -> Plugs:
+    """The plugs of the app that got the request."""
+    return cast(Plugs, request.app.state.plugs)
+
+
+PlugsOf = Annotated[Plugs, Depends(plugs_of)]
+
+
+async def _unit_of_work(plugs: PlugsOf) -> AsyncIterator[UnitOfWork]:
+    async with async_transaction(plugs.engine) as session:
+        unit = UnitOfWork(session)
+        yield unit
+    for message in unit._messages:
+        plugs.ask(message)
+
+
+# Declares the scheme to OpenAPI; what it finds is not used, since a missing key must be answered our way.
+_documented = HTTPBearer(auto_error=False, scheme_name="API key", description="`Authorization: Bearer <key>`")
+
+
+async def _workspace(request: Request, plugs: PlugsOf, _: Annotated[object, Depends(_documented)]) -> int:
+    return await plugs.doorkeeper.workspace(request.headers.get("authorization"))
+
+
+def _model(model_id: str, plugs: PlugsOf, _: Annotated[int, Depends(_workspace)]) -> Model:
+    return plugs.catalog.get(model_id)
+
+
+def _base_url(request: Request, plugs: PlugsOf) -> str:
+    return (plugs.settings.public_url or str(request.base_url)).rstrip("/")
+
+
+# The scope "function" ends the transaction before the answer leaves: a 202 is never sent for a job that was
+# not saved, and a download holds no connection.
+Work = Annotated[UnitOfWork, Depends(_unit_of_work, scope="function")]
+WorkspaceId = Annotated[int, Depends(_workspace)]
+ModelOf = Annotated[Model, Depends(_model)]
+BaseUrl = Annotated[str, Depends(_base_url)]

@@ -1,0 +1,1 @@
+"""One file per resource: parse the request, call one service, shape the answer."""

@@ -1,0 +1,59 @@
+"""Signed downloads: the result JSON that the public clients read, to whoever holds the link."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+from starlette.concurrency import run_in_threadpool
+
+from api.dependencies import PlugsOf, Work
+from api.schemas.streams import JSON, stream_result
+from api.services.results import open_parts, stored_result
+from api.services.status import job_behind_link, job_id_of
+from shared.results.json_form import stream_json
+
+router = APIRouter(prefix="/api/downloads", tags=["Downloads"])
+
+
+@router.get(
+    "/{query_id}",
+    summary="Download a result",
+    response_class=Response,
+    responses={
+        200: {
+            "content": {
+                JSON: {
+                    "example": {
+                        "gene_order": ["ENSG00000000003", "ENSG00000000005"],
+                        "model_version": 1,
+                        "outputs": [
+                            {
+                                "counts": [904, 0],
+                                "metadata": {"sex": "female", "tissue_ontology_id": "UBERON:0000945"},
+                                "latents": {"biological": [0.1], "technical": [0.2], "perturbation": [0.3]},
+                            }
+                        ],
+                    }
+                }
+            },
+            "description": "The samples, streamed; gzip if Accept-Encoding allows it.",
+        }
+    },
+)
+async def download(
+    query_id: str,
+    work: Work,
+    plugs: PlugsOf,
+    request: Request,
+    expires: Annotated[str, Query(description="As in the link.")] = "",
+    signature: Annotated[str, Query(description="As in the link.")] = "",
+) -> Response:
+    """Needs no key: the link itself is the permission. The status route gives a fresh one at each call."""
+    job_id = job_id_of(query_id)
+    plugs.links.check(job_id, expires, signature)
+    job = await job_behind_link(work.session, job_id)
+    stored = await stored_result(work.session, job, plugs.catalog)
+    parts = await run_in_threadpool(open_parts, plugs.storage, stored.parts)
+    return stream_result(request, stream_json(stored.header, parts), JSON, f"{job_id}.json")

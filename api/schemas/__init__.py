@@ -1,0 +1,1 @@
+"""What crosses the wire: the only Pydantic request and response classes, and how a body is read."""

@@ -1,0 +1,120 @@
+"""A stored result: its parts in order, each checked against the digest under which it was stored.
+
+What is not whole raises; nobody gets a shorter result than was asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from uuid import UUID
+
+import pyarrow as pa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.catalog import Catalog
+from shared.database.queries.jobs import done_chunks
+from shared.database.tables import Chunk, Job
+from shared.errors import ModelNotFound, ResultDamaged, ResultNotReady
+from shared.jobs.states import FINAL_JOB_STATES, JobState
+from shared.results.header import ResultHeader
+from shared.results.part import decode_part
+from shared.storage.port import Storage
+
+
+@dataclass(frozen=True, slots=True)
+class PartRef:
+    """Where one part lies, how many samples it holds, and its SHA-256 in hex."""
+
+    key: str
+    num_samples: int
+    sha256: str
+
+    @classmethod
+    def of(cls, chunk: Chunk) -> PartRef:
+        """The part of a chunk that is done."""
+        return cls(chunk.part_key or "", chunk.num_samples, chunk.part_sha256 or "")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResult:
+    """Everything that reading a result needs, without a row or a session."""
+
+    job_id: UUID
+    header: ResultHeader
+    parts: tuple[PartRef, ...]
+
+
+async def stored_result(session: AsyncSession, job: Job, catalog: Catalog) -> StoredResult:
+    """The result of a ready job. Raises ResultNotReady, ResultDamaged, DatabaseUnavailable."""
+    require_ready(job)
+    chunks = (await session.scalars(done_chunks(job.id))).all()
+    parts = tuple(PartRef.of(chunk) for chunk in chunks)
+    if sum(part.num_samples for part in parts) != job.samples_total:
+        raise ResultDamaged(
+            f"The result of query {job.id} lacks parts; submit it again with seed {job.seed}."
+        )
+    return StoredResult(job.id, header_of(job, catalog), parts)
+
+
+def require_ready(job: Job) -> None:
+    """Raises ResultNotReady for a job without a result, saying why."""
+    if job.state == JobState.READY:
+        return
+    if job.state in FINAL_JOB_STATES:
+        raise ResultNotReady(f"Query {job.id} has no result: {why_ended(job)}")
+    raise ResultNotReady(
+        f"Query {job.id} is {job.state}: {job.samples_done} of {job.samples_total} samples are done. "
+        f"Ask again when GET /api/model-queries/{job.id}/status says ready."
+    )
+
+
+def why_ended(job: Job) -> str:
+    """One sentence about a job that ended without a result that can be read."""
+    if job.state == JobState.CANCELLED:
+        return "It was cancelled."
+    if job.state == JobState.EXPIRED:
+        return "Its result was kept until its time was over, then deleted. Submit the query again."
+    return job.error or "It failed without a reason."
+
+
+def header_of(job: Job, catalog: Catalog) -> ResultHeader:
+    """What stands above the samples. The genes are those of the model that the job was made for.
+
+    Raises ResultNotReady where this server has another version of it by now: its genes may be others.
+    """
+    try:
+        model = catalog.get(job.model_id)
+    except ModelNotFound:
+        model = None
+    if model is None or model.manifest.weights_digest != job.weights_digest:
+        raise ResultNotReady(
+            f"Query {job.id} was answered by version {job.model_version} of {job.model_id}, which this "
+            f"server does not hold any more. Submit the query again with seed {job.seed}."
+        )
+    return ResultHeader(model.gene_order, job.model_id, job.model_version)
+
+
+def open_parts(storage: Storage, parts: Sequence[PartRef]) -> Iterator[pa.Table]:
+    """The parts, one at a time; the first is read at once, so that its damage is known before any answer.
+
+    Blocks: for a thread. Raises ResultDamaged and StorageUnavailable.
+    """
+    first = read_part(storage, parts[0])
+    return chain([first], (read_part(storage, part) for part in parts[1:]))
+
+
+def read_part(storage: Storage, part: PartRef) -> pa.Table:
+    """One part, if it is what was stored. Raises ResultDamaged and StorageUnavailable."""
+    try:
+        data = storage.get(part.key)
+    except KeyError:
+        raise ResultDamaged(f"The stored part {part.key} is missing. Submit the query again.") from None
+    if hashlib.sha256(data).hexdigest() != part.sha256:
+        raise ResultDamaged(f"The stored part {part.key} was changed. Submit the query again.")
+    table = decode_part(data)
+    if table.num_rows != part.num_samples:
+        raise ResultDamaged(f"The stored part {part.key} has another number of samples than it should.")
+    return table

@@ -1,0 +1,1 @@
+"""One machine: the servers from wheels, the processes, and what keeps them running."""

@@ -1,0 +1,76 @@
+"""GeneQueue's own processes: how each is started, and when a run of them is ready."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from datetime import timedelta
+from http import HTTPStatus
+from pathlib import Path
+
+import httpx
+from sqlalchemy import Engine
+
+from cli.machine.folder import DataFolder
+from cli.machine.ports import LOCALHOST
+from cli.machine.process import Program
+from shared.database.engines import transaction
+from shared.database.queries.workers import live_workers
+from shared.errors import DatabaseUnavailable
+
+_ROOT = Path(__file__).resolve().parents[2]
+_BATCH = timedelta(seconds=60)  # the longest that a batch in hand may take to end
+_HEARD_OF = timedelta(seconds=15)
+
+
+def api_program(folder: DataFolder, environment: Mapping[str, str], host: str, port: int) -> Program:
+    """The API process."""
+    command = (
+        *(sys.executable, "-m", "uvicorn", "api.main:create_app", "--factory", "--app-dir", str(_ROOT)),
+        *("--host", host, "--port", str(port), "--no-access-log", "--timeout-graceful-shutdown", "5"),
+    )
+    return Program("api", command, folder.log("api"), environment)
+
+
+def generation_program(folder: DataFolder, environment: Mapping[str, str]) -> Program:
+    """The worker that holds the models."""
+    command = (sys.executable, "-m", "worker.gpu")
+    return Program("generation", command, folder.log("generation"), environment, patience=_BATCH)
+
+
+def upkeep_program(folder: DataFolder, environment: Mapping[str, str]) -> Program:
+    """The worker for what is periodic."""
+    return Program("upkeep", (sys.executable, "-m", "worker.cpu"), folder.log("upkeep"), environment)
+
+
+def with_our_packages(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment in which a child imports the packages that we run, whatever lies in its folder."""
+    path = environment.get("PYTHONPATH")
+    return {
+        **environment,
+        "PYTHONPATH": f"{_ROOT}:{path}" if path else str(_ROOT),
+        "PYTHONSAFEPATH": "1",
+    }
+
+
+def local_url(host: str, port: int) -> str:
+    """Where a client on this machine finds an API that listens on `host`."""
+    name = {"0.0.0.0": LOCALHOST, "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{name}:{port}"
+
+
+def api_is_ready(url: str) -> bool:
+    """Whether the API says that it and what it needs are ready."""
+    try:
+        return httpx.get(f"{url}/health/ready", timeout=5, trust_env=False).status_code == HTTPStatus.OK
+    except httpx.TransportError:
+        return False
+
+
+def worker_is_alive(engine: Engine, pid: int) -> bool:
+    """Whether the generation worker of that process id was heard of lately."""
+    try:
+        with transaction(engine) as session:
+            return any(worker.pid == pid for worker in session.scalars(live_workers(_HEARD_OF)))
+    except DatabaseUnavailable:
+        return False

@@ -1,0 +1,34 @@
+"""What a query is checked against: the rules of one model, and the limits of this server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from shared.queries.spec import Modality, SamplingStrategy
+from shared.queries.vocabulary import Vocabulary
+
+REFERENCE_CONDITIONING, PREDICT_METADATA = "_reference-conditioning", "_predict-metadata"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The most that one query may ask for. Counts are 32-bit integers, and a seed is a 63-bit one."""
+
+    samples: int = 100_000
+    inputs: int = 100_000
+    total_count: int = 2_000_000_000
+    seed: int = 2**63 - 1
+    text: int = 500  # characters of a free text
+    faults: int = 1_000  # listed one by one; the rest is counted
+
+
+@dataclass(frozen=True)
+class ModelRules:
+    """What one expression model accepts."""
+
+    model_id: str
+    modality: Modality
+    sampling_strategies: tuple[SamplingStrategy, ...]
+    default_total_count: int
+    vocabulary: Vocabulary
+    limits: Limits = field(default_factory=Limits)

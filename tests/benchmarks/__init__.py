@@ -1,0 +1,1 @@
+"""Measurements: ratios against a bare loop or a peer, never a timed assertion."""

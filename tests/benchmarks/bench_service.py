@@ -1,0 +1,177 @@
+"""The service beside its parts, in one run: start, latency, throughput, what the API process costs."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import psutil
+
+from cli.client import Client
+from shared.catalog import Catalog
+from shared.results.part import LATENT_GROUPS, Samples, encode_part, part_table
+from shared.settings import MODELS_OF_THIS_CHECKOUT
+from tests.benchmarks.report import Row
+from tests.support.machine import Machine
+from worker.inference.devices import choose_device
+from worker.inference.engine import Batch, Engine, Generated
+
+LIVER = "UBERON:0002107"
+MODEL = "gem-1-bulk"
+SAMPLES = 5_000
+CHUNK = 500
+
+
+def measure() -> list[Row]:
+    """Every row of this benchmark."""
+    with TemporaryDirectory(prefix="genequeue-bench-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        engine = Engine.open(Catalog.open(MODELS_OF_THIS_CHECKOUT).get(MODEL), choose_device(None))
+        fresh, rows = _start(folder / "data", "fresh", goal=10)
+        with fresh as machine:
+            rows += _latency(machine, engine)
+            rows += _throughput(machine, engine)
+            rows += _api_process(machine)
+        used, again = _start(folder / "data", "used", goal=5)
+        used.stop()
+        return rows + again
+
+
+def _start(data_dir: Path, kind: str, goal: int) -> tuple[Machine, list[Row]]:
+    machine = Machine(data_dir)
+    began = time.perf_counter()
+    machine.start()
+    seconds = time.perf_counter() - began
+    return machine, [Row(f"`up` to ready, {kind} directory", f"{seconds:.1f} s", f"goal {goal} s")]
+
+
+def _query(num_samples: int, strategy: str, seed: int) -> dict[str, Any]:
+    inputs = [{"metadata": {"tissue_ontology_id": LIVER}, "num_samples": num_samples}]
+    return {"sampling_strategy": strategy, "inputs": inputs, "seed": seed}
+
+
+def _latency(machine: Machine, engine: Engine, times: int = 60) -> list[Row]:
+    """One sample, everything warm: through the service, and straight into the engine."""
+    client = Client(machine.url, machine.key)
+
+    def through_the_service(seed: int) -> None:
+        job_id = client.post(f"/api/models/{MODEL}/predict", _query(1, "mean estimation", seed))[
+            "modelQueryId"
+        ]
+        for _ in client.watch(job_id, every=0.002):
+            pass
+
+    service = _milliseconds(through_the_service, times)
+    alone = _milliseconds(lambda seed: engine.generate(_batch(1, seed, False)), times)
+    difference = _quantile(service, 50) - _quantile(alone, 50)
+    return [
+        Row("one sample, submit to ready, p50", f"{_quantile(service, 50):.0f} ms"),
+        Row("one sample, submit to ready, p95", f"{_quantile(service, 95):.0f} ms"),
+        Row(
+            "the same into the engine, p50",
+            f"{_quantile(alone, 50):.0f} ms",
+            f"difference {difference:.0f} ms, goal 100",
+        ),
+    ]
+
+
+def _throughput(machine: Machine, engine: Engine) -> list[Row]:
+    """One query of 5,000 samples, beside the engine alone and the Parquet writer alone."""
+    rows = []
+    client = Client(machine.url, machine.key)
+    for strategy in ("mean estimation", "sample generation"):
+        began = time.perf_counter()
+        job_id = client.post(f"/api/models/{MODEL}/predict", _query(SAMPLES, strategy, 1))["modelQueryId"]
+        *_, last = client.watch(job_id, every=0.02)
+        if last["status"] != "ready":
+            raise RuntimeError(f"the query ended as {last}")
+        service = SAMPLES / (time.perf_counter() - began)
+        engine_rate, generated = _engine_rate(engine, strategy == "sample generation")
+        writer_rate = _writer_rate(generated)
+        share = service / min(engine_rate, writer_rate)
+        rows += [
+            Row(f"{strategy}: service", f"{service:,.0f} samples/s"),
+            Row(f"{strategy}: engine alone", f"{engine_rate:,.0f} samples/s"),
+            Row(
+                f"{strategy}: Parquet writer alone",
+                f"{writer_rate:,.0f} samples/s",
+                f"service is {share:.2f} of the slower, goal 0.8",
+            ),
+        ]
+    return rows
+
+
+def _engine_rate(engine: Engine, generation: bool) -> tuple[float, Generated]:
+    engine.generate(_batch(CHUNK, 1, generation))
+    began = time.perf_counter()
+    for seed in range(4):
+        generated = engine.generate(_batch(CHUNK, seed, generation))
+    return 4 * CHUNK / (time.perf_counter() - began), generated
+
+
+def _writer_rate(generated: Generated) -> float:
+    samples = Samples(
+        input_index=np.zeros(CHUNK, np.int64),
+        sample_index=np.arange(CHUNK),
+        condition_of=np.zeros(CHUNK, np.int64),
+        metadata=[{"tissue_ontology_id": LIVER}],
+        counts=generated.counts,
+        latents={group: generated.latents[group] for group in LATENT_GROUPS},
+    )
+    began = time.perf_counter()
+    for _ in range(4):
+        encode_part(part_table(samples))
+    return 4 * CHUNK / (time.perf_counter() - began)
+
+
+def _api_process(machine: Machine) -> list[Row]:
+    process = psutil.Process(machine.processes["api"])
+    program = (
+        "import sys, time; began = time.perf_counter(); import api.main; "
+        "print(time.perf_counter() - began, 'torch' in sys.modules)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env={**os.environ}
+    )
+    seconds, torch_loaded = ran.stdout.split()
+    return [
+        Row("API process, resident memory", f"{process.memory_info().rss / 1e6:.0f} MB"),
+        Row("API process, import", f"{float(seconds):.2f} s", f"torch imported: {torch_loaded}"),
+    ]
+
+
+def _batch(num_samples: int, seed: int, generation: bool) -> Batch:
+    return Batch(
+        conditions=({"tissue_ontology_id": (LIVER,)},),
+        condition_of=np.zeros(num_samples, np.int64),
+        seed=np.full(num_samples, seed, np.uint64),
+        input_index=np.zeros(num_samples, np.int64),
+        sample_index=np.arange(num_samples),
+        total_count=np.full(num_samples, 10_000_000),
+        deterministic=np.zeros(num_samples, bool),
+        generation=np.full(num_samples, generation),
+    )
+
+
+def _milliseconds(call: Callable[[int], object], times: int) -> list[float]:
+    for seed in range(5):
+        call(seed)
+    taken = []
+    for seed in range(times):
+        began = time.perf_counter()
+        call(100 + seed)
+        taken.append(1e3 * (time.perf_counter() - began))
+    return taken
+
+
+def _quantile(values: list[float], percent: int) -> float:
+    return statistics.quantiles(values, n=100)[percent - 1]

@@ -1,0 +1,157 @@
+"""The API as a process of its own: how it starts, what it logs, how it stops."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from cli.machine.ports import free_ports
+from shared.database.engines import sync_engine
+from shared.storage.objects import open_storage
+from tests.support.api import SECRET, Service, closing_engine, new_key, query_of, settings_for
+from tests.support.catalogs import unread_model
+from tests.support.completer import Completer
+from tests.support.processes import wait_until
+
+ROOT = Path(__file__).resolve().parents[3]
+GENES = 20_000
+
+
+@pytest.fixture
+def environment(database_url: str, redis_url: str, tmp_path: Path) -> dict[str, str]:
+    unread_model(tmp_path / "models", genes=GENES, samples_per_chunk=40)
+    return {
+        **os.environ,
+        "GENEQUEUE_DATABASE_URL": database_url,
+        "GENEQUEUE_REDIS_URL": redis_url,
+        "GENEQUEUE_STORAGE_URL": f"file://{tmp_path}/objects",
+        "GENEQUEUE_MODELS_DIR": f"{tmp_path}/models",
+        "GENEQUEUE_SECRET_KEY": SECRET,
+    }
+
+
+@pytest.fixture
+def start(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
+    """Starts the process as an operator does; its log is `api.log`."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def begin(port: int = 0) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "uvicorn", "--factory", "api.main:create_app"]
+        options = ["--port", str(port), "--timeout-graceful-shutdown", "2"]
+        with (tmp_path / "api.log").open("wb") as log:
+            process = subprocess.Popen(
+                [*command, *options], cwd=ROOT, env=environment, stderr=log, stdout=subprocess.DEVNULL
+            )
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def running(
+    start: Callable[[int], subprocess.Popen[bytes]], environment: dict[str, str]
+) -> Iterator[tuple[Service, subprocess.Popen[bytes]]]:
+    (port,) = free_ports(1)
+    process = start(port)
+    url = f"http://127.0.0.1:{port}"
+    wait_until(lambda: answers(url), 20)
+    settings = settings_for(
+        database_url=environment["GENEQUEUE_DATABASE_URL"],
+        redis_url=environment["GENEQUEUE_REDIS_URL"],
+        storage_url=environment["GENEQUEUE_STORAGE_URL"],
+    )
+    engine = sync_engine(environment["GENEQUEUE_DATABASE_URL"], pool_size=1)
+    with closing_engine(engine):
+        storage = open_storage(environment["GENEQUEUE_STORAGE_URL"])
+        yield Service(url, settings, engine, storage, new_key(engine, "default")), process
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health/live").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def log_lines(tmp_path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (tmp_path / "api.log").read_text().splitlines()]
+
+
+def test_a_download_that_has_begun_ends_whole_when_the_process_is_told_to_stop(
+    running: tuple[Service, subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    """The result is larger than the buffers between the two, so most of it is sent after the signal."""
+    api, process = running
+    job_id = api.submit(200)
+    Completer(api.engine, api.storage, genes=GENES).run_all()
+    link = api.download_url(job_id)
+    with httpx.stream("GET", link, headers={"Accept-Encoding": "identity"}) as answer:
+        pieces = answer.iter_raw(1 << 16)
+        received = bytearray(next(pieces))
+        process.send_signal(signal.SIGTERM)
+        wait_until(lambda: not answers(api.url))
+        for piece in pieces:
+            received += piece
+    assert len(json.loads(received)["outputs"]) == 200
+    assert len(received) > 20_000_000
+    assert process.wait(10) == -signal.SIGTERM
+    assert log_lines(tmp_path)[-1]["event"].startswith("Finished server process")
+    # A link is a secret: the log names the path and not the signature.
+    log = (tmp_path / "api.log").read_text()
+    assert f"/api/downloads/{job_id}" in log
+    assert "signature" not in log
+
+
+def test_a_caller_who_waits_is_told_that_the_server_stops(
+    running: tuple[Service, subprocess.Popen[bytes]],
+) -> None:
+    api, process = running
+    headers = {"Accept": "application/vnd.apache.arrow.stream"}
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(api.predict, query_of(1), headers=headers)
+        completer = Completer(api.engine, api.storage, genes=GENES)
+        wait_until(lambda: bool(completer.claim(1)))
+        process.send_signal(signal.SIGTERM)
+        answer = waiting.result(10)
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"]
+    assert "stopping" in answer.json()["error"]
+    assert process.wait(10) == -signal.SIGTERM
+
+
+def test_every_line_of_the_log_is_json_and_carries_the_callers_request_id(
+    running: tuple[Service, subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    api, _ = running
+    answer = api.get("/api/models/gem-9", headers={"X-Request-ID": "trace-7"})
+    assert answer.headers["x-request-id"] == answer.json()["request_id"] == "trace-7"
+    odd = api.get("/api/models", headers={"X-Request-ID": "two words; and more"})
+    assert odd.headers["x-request-id"] != "two words; and more"
+    wait_until(lambda: any(line.get("request_id") == "trace-7" for line in log_lines(tmp_path)))
+    (line,) = [line for line in log_lines(tmp_path) if line.get("request_id") == "trace-7"]
+    assert (line["event"], line["path"], line["status"]) == ("request", "/api/models/gem-9", 404)
+
+
+def test_a_changed_checkpoint_is_refused_at_the_start_by_name(
+    start: Callable[[], subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    weights = tmp_path / "models" / "gem-1-bulk" / "weights.safetensors"
+    weights.write_bytes(b"never reaD")
+    assert start().wait(20) != 0
+    errors = [line["error"] for line in log_lines(tmp_path) if line["event"] == "api.cannot_start"]
+    assert len(errors) == 1
+    assert str(weights) in errors[0]

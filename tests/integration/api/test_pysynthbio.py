@@ -1,0 +1,130 @@
+"""The public Python client, unmodified, in both modes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pysynthbio
+import pytest
+from urllib3.exceptions import ProtocolError
+
+from tests.integration.api.conftest import Serve
+from tests.support.api import Service, background, claim_soon, query_of
+
+
+@contextmanager
+def worker(api: Service) -> Iterator[None]:
+    """Completes whatever is queued, until the block ends."""
+    stop = threading.Event()
+
+    def run() -> None:
+        while not stop.wait(0.02):
+            api.completer.run_all()
+
+    with background(run):
+        try:
+            yield
+        finally:
+            stop.set()
+
+
+@pytest.fixture
+def client(api: Service, monkeypatch: pytest.MonkeyPatch) -> Service:
+    """What a user sets, and nothing else. The base URL ends in a slash, as some people write it."""
+    monkeypatch.setenv("SYNTHESIZE_API_BASE_URL", f"{api.url}/")
+    monkeypatch.setenv("SYNTHESIZE_API_KEY", api.key)
+    return api
+
+
+def expected(samples: int) -> np.ndarray[Any, Any]:
+    return 1000 * np.arange(samples)[:, None] + np.arange(50)[None, :]
+
+
+def test_it_lists_the_models(client: Service) -> None:
+    models = pysynthbio.list_models()["models"]
+    assert [model["model_id"] for model in models] == ["gem-1-bulk", "gem-1-sc"]
+
+
+@pytest.mark.parametrize("model_id", ["gem-1-bulk", "gem-1-sc"])
+def test_the_example_query_comes_back_as_frames(client: Service, model_id: str) -> None:
+    query = pysynthbio.get_example_query(model_id)["example_query"]
+    with worker(client):
+        result = pysynthbio.predict_query(query, model_id=model_id)
+    assert np.array_equal(result["expression"].to_numpy(), expected(2))
+    assert len(result["metadata"]) == len(result["latents"]) == 2
+
+
+def test_all_parameters_are_accepted(client: Service) -> None:
+    query = query_of(3, 2)
+    with worker(client):
+        result = pysynthbio.predict_query(
+            query, model_id="gem-1-bulk", total_count=5e6, deterministic_latents=True, seed=3
+        )
+    assert np.array_equal(result["expression"].to_numpy(), expected(5))
+    # The client wrote its name and arguments into the caller's query; sent again, it is still valid.
+    assert query["source"] == "pysynthbio"
+    with worker(client):
+        assert "download_url" in pysynthbio.predict_query(query, "gem-1-bulk", return_download_url=True)
+
+
+def test_self_hosted_mode_gives_the_same_frames(client: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    with worker(client):
+        hosted = pysynthbio.predict_query(query_of(7, seed=1), "gem-1-bulk")
+        streamed = pysynthbio.predict_query(query_of(7, seed=1), "gem-1-bulk", self_hosted=True)
+    assert hosted["expression"].equals(streamed["expression"])
+    assert hosted["metadata"].equals(streamed["metadata"])
+
+
+def test_self_hosted_mode_needs_no_key_where_authentication_is_off(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SYNTHESIZE_API_KEY", raising=False)
+    with serve(auth="off") as api, worker(api):
+        monkeypatch.setenv("SYNTHESIZE_API_BASE_URL", api.url)
+        monkeypatch.setenv("SYNTHESIZE_SELF_HOSTED", "1")
+        assert pysynthbio.list_models()["models"]
+        assert pysynthbio.get_example_query("gem-1-bulk")["example_query"]
+        result = pysynthbio.predict_query(query_of(5), "gem-1-bulk")
+    assert np.array_equal(result["expression"].to_numpy(), expected(5))
+
+
+def test_a_rejected_query_is_rendered_as_a_list_of_faults(client: Service) -> None:
+    with pytest.raises(pysynthbio.ValidationError) as caught:
+        pysynthbio.predict_query({"inputs": [{"metadata": {}, "num_samples": 0}]}, "gem-1-bulk")
+    assert "- sampling_strategy: " in str(caught.value)
+    assert "- inputs[0].num_samples: " in str(caught.value)
+
+
+def test_a_wrong_key_and_an_unknown_model_are_the_clients_own_errors(
+    client: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(pysynthbio.NotFoundError):
+        pysynthbio.predict_query(query_of(1), "gem-9")
+    monkeypatch.setenv("SYNTHESIZE_API_KEY", "gq_wrong")
+    with pytest.raises(pysynthbio.AuthenticationError, match="genequeue keys create"):
+        pysynthbio.list_models()
+
+
+def test_a_failed_job_raises_with_its_reason(client: Service) -> None:
+    def fail() -> None:
+        (chunk,) = claim_soon(client.completer, 1)
+        client.completer.fail(chunk.job_id, "The model broke.")
+
+    with background(fail), pytest.raises(pysynthbio.SynthesizeAPIError, match=r"The model broke\."):
+        pysynthbio.predict_query(query_of(1), "gem-1-bulk")
+
+
+def test_a_stream_that_breaks_off_raises_instead_of_giving_fewer_rows(client: Service) -> None:
+    def fail_after_the_first_part() -> None:
+        first, _ = claim_soon(client.completer, 2)
+        client.completer.complete(first)
+        time.sleep(0.5)
+        client.completer.fail(first.job_id, "The second part broke.")
+
+    with background(fail_after_the_first_part), pytest.raises(ProtocolError):
+        pysynthbio.predict_query(query_of(8), "gem-1-bulk", self_hosted=True)

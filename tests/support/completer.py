@@ -1,0 +1,93 @@
+"""Does to a job's rows and storage what a worker does: real statements, no model, counts that tell places.
+
+The count of gene g in sample s of a job is 1000 * s + g, so a reader can tell what went where.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+import numpy as np
+from sqlalchemy import Engine
+
+from shared.database.engines import transaction
+from shared.database.queries import jobs as job_statements
+from shared.database.queries import leases
+from shared.database.tables import Chunk
+from shared.jobs.chunks import ChunkPlan, runs_of_chunk
+from shared.jobs.events import EventKind
+from shared.results.manifest import manifest_key, part_key
+from shared.results.part import LATENT_GROUPS, Samples, encode_part, part_table
+from shared.storage.port import Storage
+
+_LEASE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Completer:
+    """A worker's hands: claims chunks of every model, completes them one at a time or all, fails jobs."""
+
+    engine: Engine
+    storage: Storage
+    genes: int = 50
+    models: tuple[str, ...] = ("gem-1-bulk", "gem-1-sc")
+
+    def run_all(self) -> int:
+        """Complete every queued chunk; returns their number."""
+        claimed = self.claim(1000)
+        for chunk in claimed:
+            self.complete(chunk)
+        return len(claimed)
+
+    def claim(self, limit: int) -> Sequence[Chunk]:
+        """Own queued chunks, in the order of the queue; their jobs run."""
+        with transaction(self.engine) as session:
+            waiting = [chunk.id for chunk in session.scalars(leases.claimable(self.models, limit))]
+            statement = leases.lease(waiting, "completer", _LEASE)
+            chunks = session.scalars(statement, execution_options={"populate_existing": True}).all()
+            for job_id, number in session.execute(leases.start_jobs({chunk.job_id for chunk in chunks})):
+                session.execute(job_statements.save_event(job_id, number, EventKind.RUNNING))
+        return sorted(chunks, key=lambda chunk: chunk.id)
+
+    def complete(self, chunk: Chunk) -> str:
+        """Store a claimed chunk's part and record it; returns the key of the part."""
+        assert chunk.token is not None
+        data = encode_part(part_table(self._samples(chunk)))
+        key = part_key(chunk.job_id, chunk.position, chunk.token)
+        self.storage.put(key, data)
+        part = leases.StoredPart(key, len(data), hashlib.sha256(data).hexdigest(), "cpu")
+        with transaction(self.engine) as session:
+            session.execute(leases.complete_chunk(chunk.id, chunk.token, part)).one()
+            job = session.scalars(leases.count_down(chunk.job_id, chunk.num_samples)).one()
+            if job.chunks_open == 0:
+                session.scalars(leases.make_ready(job.id, manifest_key(job.id, chunk.token))).one()
+        return key
+
+    def fail(self, job_id: UUID, reason: str) -> None:
+        """End a job without a result."""
+        with transaction(self.engine) as session:
+            session.execute(leases.cancel_queued_chunks({job_id}))
+            session.execute(leases.fail_jobs({job_id}, reason)).one()
+
+    def _samples(self, chunk: Chunk) -> Samples:
+        with transaction(self.engine) as session:
+            statement = job_statements.inputs_of_run(chunk.job_id, chunk.first_sample, chunk.num_samples)
+            inputs = session.scalars(statement).all()
+        plan = ChunkPlan(chunk.position, chunk.first_sample, chunk.num_samples)
+        runs = list(runs_of_chunk([i.first_sample for i in inputs], [i.num_samples for i in inputs], plan))
+        condition_of = np.repeat([run.input_index for run in runs], [run.count for run in runs])
+        places = np.arange(chunk.first_sample, chunk.first_sample + chunk.num_samples)
+        return Samples(
+            input_index=np.array([inputs[index].position for index in condition_of]),
+            sample_index=np.concatenate([np.arange(run.first, run.first + run.count) for run in runs]),
+            condition_of=condition_of,
+            metadata=[{**item.conditions, "modality": "bulk"} for item in inputs],
+            counts=(1000 * places[:, None] + np.arange(self.genes)[None, :]).astype(np.int32),
+            latents={
+                group: np.full((chunk.num_samples, 2), 0.5, dtype=np.float32) for group in LATENT_GROUPS
+            },
+        )

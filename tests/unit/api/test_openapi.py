@@ -1,0 +1,71 @@
+"""The description of the API, as people and generators read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.main import build_app
+from shared.queries.fields import FIELD_NAMES
+from tests.support.api import settings_for
+
+
+@pytest.fixture(scope="module")
+def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder: Path = tmp_path_factory.mktemp("none")
+    settings = settings_for(
+        database_url="postgresql://u@localhost/d",
+        redis_url="redis://localhost",
+        storage_url=f"file://{folder}",
+    )
+    return build_app(settings).openapi()
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield f"{method} {path}", operation
+
+
+def test_every_route_has_a_tag_a_summary_and_a_description(document: dict[str, Any]) -> None:
+    routes = dict(operations(document))
+    assert len(routes) >= 13
+    for name, operation in routes.items():
+        assert len(operation["tags"]) == 1, name
+        assert operation["summary"], name
+        assert operation["description"], name
+
+
+def test_every_refusal_has_the_one_error_body(document: dict[str, Any]) -> None:
+    for name, operation in operations(document):
+        for status in ("401", "404", "422"):
+            schema = operation["responses"][status]["content"]["application/json"]["schema"]
+            assert schema == {"$ref": "#/components/schemas/ErrorBody"}, (name, status)
+    assert "HTTPValidationError" not in document["components"]["schemas"]
+
+
+def test_every_route_but_downloads_and_health_wants_a_key(document: dict[str, Any]) -> None:
+    for name, operation in operations(document):
+        open_to_all = "/downloads/" in name or "/health/" in name
+        assert ("security" in operation) is not open_to_all, name
+
+
+def test_the_query_is_described_field_by_field_with_examples(document: dict[str, Any]) -> None:
+    body = document["paths"]["/api/models/{model_id}/predict"]["post"]["requestBody"]
+    content = body["content"]["application/json"]
+    metadata = content["schema"]["properties"]["inputs"]["items"]["properties"]["metadata"]
+    assert tuple(metadata["properties"]) == FIELD_NAMES
+    assert metadata["properties"]["sex"]["enum"] == ["female", "male"]
+    for example in content["examples"].values():
+        assert example["value"]["inputs"]
+
+
+def test_the_description_says_how_to_authenticate_and_whose_models_these_are(
+    document: dict[str, Any],
+) -> None:
+    text = document["info"]["description"]
+    assert "Authorization: Bearer" in text
+    assert "not the hosted service's models" in " ".join(text.split())

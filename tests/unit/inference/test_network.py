@@ -1,0 +1,100 @@
+"""The network: what terms mean, what stays unchanged, what adds up."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from shared.queries.fields import LatentGroup
+from tests.support.networks import COMPOUND, INFECTION, LIVER, LUNG, ORGAN, small_network
+from worker.inference.network import Architecture
+
+
+def log_rates(network, *queries):
+    condition = network.condition(network.tokens(queries))
+    return network.decode(condition.latent_mean) + condition.gene_effect
+
+
+def test_a_term_brings_its_ancestors_along() -> None:
+    network = small_network()
+    columns = network.field_slices["tissue_ontology_id"]
+    known = network.vocabulary.field("tissue_ontology_id").index
+    membership = network.tokens([{"tissue_ontology_id": (LIVER,)}]).membership[0, columns]
+    assert membership.nonzero().flatten().tolist() == sorted([known[LIVER], known[ORGAN]])
+
+
+def test_an_absent_and_an_empty_field_are_the_same_and_differ_from_any_term() -> None:
+    network = small_network()
+    absent, empty, set_ = network.tokens([{}, {"sex": ()}, {"sex": ("male",)}]).membership
+    assert torch.equal(absent, empty)
+    assert not torch.equal(absent, set_)
+
+
+def test_latents_lie_in_the_order_biological_technical_perturbation() -> None:
+    slices = small_network().latent_slices
+    assert list(slices) == [group.value for group in LatentGroup]
+    assert [(place.start, place.stop) for place in slices.values()] == [(0, 5), (5, 8), (8, 10)]
+
+
+def test_a_broader_term_differs_from_each_of_its_terms() -> None:
+    liver, lung, organ = log_rates(
+        small_network(), *({"tissue_ontology_id": (term,)} for term in (LIVER, LUNG, ORGAN))
+    )
+    assert not torch.allclose(liver, lung)
+    assert not torch.allclose(organ, liver)
+
+
+def test_no_known_perturbation_changes_nothing_at_all() -> None:
+    network = small_network()
+    plain, unknown = log_rates(network, {}, {"perturbation_ontology_id": ()})
+    torch.testing.assert_close(plain, unknown, atol=1e-6, rtol=0)
+
+
+def test_two_perturbations_add_up_in_the_log_rates() -> None:
+    network = small_network()
+    names = ((), (COMPOUND,), (INFECTION,), (COMPOUND, INFECTION))
+    none, compound, infection, both = log_rates(
+        network, *({"perturbation_ontology_id": name} for name in names)
+    )
+    torch.testing.assert_close(both - none, (compound - none) + (infection - none), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("kind", "acts"), [("compound", True), ("crispr", False)])
+def test_a_perturbation_acts_only_in_a_type_it_was_seen_with(kind: str, acts: bool) -> None:
+    network = small_network()
+    network.perturbation.compatible.copy_(torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]))
+    plain, asked, untyped = log_rates(
+        network,
+        {},
+        {"perturbation_ontology_id": (COMPOUND,), "perturbation_type": (kind,)},
+        {"perturbation_ontology_id": (COMPOUND,)},
+    )
+    torch.testing.assert_close(asked, untyped if acts else plain, atol=1e-6, rtol=0)
+    assert not torch.allclose(untyped, plain, atol=1e-3)
+
+
+def test_no_gene_exceeds_its_ceiling() -> None:
+    network = small_network()
+    network.ceiling.fill_(-1.0)
+    assert network.decode(10 * torch.randn(4, 10)).max() == -1.0
+
+
+def test_sex_acts_on_genes_and_leaves_the_latents_alone() -> None:
+    network = small_network()
+    condition = network.condition(network.tokens([{"sex": ("female",)}, {"sex": ("male",)}]))
+    assert torch.equal(condition.latent_mean[0], condition.latent_mean[1])
+    assert not torch.equal(condition.gene_effect[0], condition.gene_effect[1])
+
+
+def test_a_noisier_study_widens_latents_and_gene_noise_alike() -> None:
+    network = small_network()
+    network.noise_offsets["study"][1] = network.noise_offsets["study"][0] + 2.0
+    condition = network.condition(network.tokens([{"study": ("HPA",)}, {"study": ("PRJEB18997",)}]))
+    torch.testing.assert_close(condition.noise_sd[1] / condition.noise_sd[0], torch.full((20,), 2.718282))
+    biological = condition.latent_sd[:, network.latent_slices["biological"]]
+    torch.testing.assert_close(biological[1] / biological[0], torch.full((5,), 2.718282))
+
+
+def test_an_architecture_of_unknown_sizes_is_refused() -> None:
+    with pytest.raises(TypeError, match="layers"):
+        Architecture.from_manifest({"rank": 4, "layers": 3})
