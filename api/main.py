@@ -23,7 +23,7 @@ from shared.database.engines import async_engine
 from shared.errors import GeneQueueError
 from shared.ontology.terms import Ontologies
 from shared.queue import WakeUps, celery_app
-from shared.settings import ApiSettings
+from shared.settings import ApiSettings, read_settings
 from shared.storage.objects import Credentials, open_storage
 from shared.telemetry import configure_logs
 
@@ -53,7 +53,7 @@ _REFUSALS: dict[int | str, dict[str, object]] = {
 
 def create_app() -> FastAPI:
     """The app of a server process, its settings read from the environment."""
-    settings = ApiSettings()  # pyright: ignore[reportCallIssue]
+    settings = read_settings(ApiSettings)
     configure_logs("api", settings.log_level)
     _adopt_server_logs()
     return build_app(settings)
@@ -97,21 +97,18 @@ def _lifespan(settings: ApiSettings) -> Callable[[FastAPI], AbstractAsyncContext
 def _plug_in(settings: ApiSettings, wake_ups: WakeUps) -> Plugs:
     """Raises SetupError and CheckpointError. No server need be up: readiness says which are not."""
     engine = async_engine(settings.database_url.get_secret_value(), settings.database_pool_size)
+    ontologies = Ontologies.open()
+    ontologies.load()
     return Plugs(
         settings=settings,
         engine=engine,
-        storage=open_storage(settings.storage_url, _credentials(settings)),
+        storage=open_storage(settings.storage_url, Credentials(*settings.storage_keys)),
         catalog=Catalog.open(settings.models_dir),
-        ontologies=Ontologies.open(),
+        ontologies=ontologies,
         ask=wake_ups.ask,
         doorkeeper=Doorkeeper(engine, open_door=settings.auth == "off"),
         links=LinkSigner(settings.secret_key.get_secret_value().encode(), settings.link_lifetime),
     )
-
-
-def _credentials(settings: ApiSettings) -> Credentials:
-    key, secret = settings.aws_access_key_id, settings.aws_secret_access_key
-    return Credentials(key.get_secret_value() if key else None, secret.get_secret_value() if secret else None)
 
 
 def _adopt_server_logs() -> None:

@@ -18,6 +18,7 @@ class Task(StrEnum):
 
     GENERATE = "generation.wake"  # there may be chunks to claim
     SWEEP = "upkeep.sweep"  # take back expired leases, wake up sleepers
+    EXPIRE = "upkeep.expire"  # delete results whose time is over
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from shared.database.engines import sync_engine
 from shared.errors import GeneQueueError
 from shared.messages import Queue
 from shared.queue import WakeUps, celery_app
-from shared.settings import WorkerSettings
+from shared.settings import WorkerSettings, read_settings
+from shared.storage.objects import Credentials, open_storage
 from shared.telemetry import configure_logs
 from worker.tasks import upkeep
 from worker.tasks.process import run_worker
@@ -22,10 +23,9 @@ log = structlog.get_logger()
 
 def main() -> None:
     """Run until told to stop; an error at the start is one line and exit status 1."""
-    settings = WorkerSettings()
-    configure_logs("cpu", settings.log_level)
+    configure_logs("cpu")
     try:
-        run(settings)
+        run(read_settings(WorkerSettings))
     except GeneQueueError as error:
         log.error("worker.cannot_start", error=str(error))
         sys.exit(1)
@@ -33,9 +33,18 @@ def main() -> None:
 
 def run(settings: WorkerSettings) -> None:
     """Compose the worker and run it."""
+    configure_logs("cpu", settings.log_level)
     app = celery_app("genequeue.cpu", settings.redis_url.get_secret_value())
     database = sync_engine(settings.database_url.get_secret_value(), pool_size=2)
-    upkeep.register(app, database, WakeUps(app), settings)
+    plugs = upkeep.Upkeep(
+        database=database,
+        storage=open_storage(settings.storage_url, Credentials(*settings.storage_keys)),
+        wake_ups=WakeUps(app),
+        max_attempts=settings.max_attempts,
+        sweep_every=settings.sweep_interval,
+        expire_every=settings.expire_interval,
+    )
+    upkeep.register(app, plugs)
     start_beat(app)
     log.info("worker.ready")
     run_worker(app, Queue.UPKEEP)

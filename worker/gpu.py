@@ -15,7 +15,7 @@ from shared.database.engines import sync_engine
 from shared.errors import GeneQueueError
 from shared.messages import WAKE_GENERATION, Queue
 from shared.queue import WakeUps, celery_app
-from shared.settings import WorkerSettings
+from shared.settings import WorkerSettings, read_settings
 from shared.storage.objects import Credentials, open_storage
 from shared.telemetry import configure_logs
 from worker.generation.claim import Claimant
@@ -31,10 +31,9 @@ log = structlog.get_logger()
 
 def main() -> None:
     """Run until told to stop; an error at the start is one line and exit status 1."""
-    settings = WorkerSettings()
-    configure_logs("gpu", settings.log_level)
+    configure_logs("gpu")
     try:
-        run(settings)
+        run(read_settings(WorkerSettings))
     except GeneQueueError as error:
         log.error("worker.cannot_start", error=str(error))
         sys.exit(1)
@@ -42,6 +41,7 @@ def main() -> None:
 
 def run(settings: WorkerSettings) -> None:
     """Compose the worker and run it."""
+    configure_logs("gpu", settings.log_level)
     engines = load_engines(settings)
     device = next(iter(engines.values())).device
     database = sync_engine(settings.database_url.get_secret_value())
@@ -52,7 +52,12 @@ def run(settings: WorkerSettings) -> None:
     app = celery_app("genequeue.gpu", settings.redis_url.get_secret_value())
     wake_ups = WakeUps(app)
     with Heartbeat(database, card, settings.lease, settings.heartbeat) as heartbeat:
-        plugs = Plugs(database, open_storage(settings.storage_url, credentials(settings)), heartbeat, engines)
+        plugs = Plugs(
+            database,
+            open_storage(settings.storage_url, Credentials(*settings.storage_keys)),
+            heartbeat,
+            engines,
+        )
         pipeline = Pipeline(plugs, claimant, settings.max_attempts)
         generation.register(app, pipeline)
         log.info("worker.ready", worker=worker_id, device=device, models=versions)
@@ -70,12 +75,6 @@ def load_engines(settings: WorkerSettings) -> Mapping[str, Engine]:
     for engine in engines.values():
         log.info("model.loaded", model=engine.model.model_id, device=engine.device)
     return engines
-
-
-def credentials(settings: WorkerSettings) -> Credentials:
-    """The storage's access key, if the settings name one."""
-    key, secret = settings.aws_access_key_id, settings.aws_secret_access_key
-    return Credentials(key.get_secret_value() if key else None, secret.get_secret_value() if secret else None)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from http import HTTPStatus
 import pyarrow as pa
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from shared.queries.check import check_query
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -24,6 +23,7 @@ from api.services.submit import PreparedJob, SubmitPolicy, prepare_job, save_pre
 from api.services.warnings import placement_warnings
 from shared.catalog import Model
 from shared.messages import WAKE_GENERATION
+from shared.queries.check import check_query
 from shared.results.arrow_form import MEDIA_TYPE, ArrowStream
 from shared.results.header import ResultHeader
 from shared.storage.port import Storage

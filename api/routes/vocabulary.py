@@ -33,7 +33,7 @@ async def field_values(
     q: Annotated[str | None, Query(description="Part of a label, a synonym or an id.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> FieldValues:
-    """What the model was trained on; with `q`, whatever fits in the field's ontologies, trained terms first."""
+    """What the model was trained on; with `q`, all that fits in the ontologies, trained terms first."""
     _require_field(model, field)
     if q:
         hits = await run_in_threadpool(search_values, field, q, model.rules, plugs.ontologies, limit)

@@ -95,6 +95,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("jobs_by_workspace", "jobs", ["workspace_id", "created_at"], unique=False)
+    op.create_index(
+        "jobs_by_expiry", "jobs", ["expires_at"], unique=False, postgresql_where=sa.text("state <> 'expired'")
+    )
     op.create_table(
         "chunks",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -180,6 +183,7 @@ def downgrade() -> None:
     op.drop_index("chunks_on_lease", table_name="chunks", postgresql_where=sa.text("state = 'running'"))
     op.drop_index("chunks_of_job", table_name="chunks")
     op.drop_table("chunks")
+    op.drop_index("jobs_by_expiry", table_name="jobs", postgresql_where=sa.text("state <> 'expired'"))
     op.drop_index("jobs_by_workspace", table_name="jobs")
     op.drop_table("jobs")
     op.drop_table("api_keys")

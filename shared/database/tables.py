@@ -81,6 +81,7 @@ class Job(Table):
         ),
         CheckConstraint("state <> 'failed' OR error IS NOT NULL", name="failed_has_a_reason"),
         Index("jobs_by_workspace", "workspace_id", "created_at"),
+        Index("jobs_by_expiry", "expires_at", postgresql_where=text("state <> 'expired'")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -36,13 +36,15 @@ def measure() -> list[Row]:
         folder = Path(name)
         folder.chmod(0o711)
         engine = Engine.open(Catalog.open(MODELS_OF_THIS_CHECKOUT).get(MODEL), choose_device(None))
-        fresh, rows = _start(folder / "data", "fresh", goal=10)
-        with fresh as machine:
+        machine, rows = _start(folder / "data", "fresh", goal=10)
+        try:
             rows += _latency(machine, engine)
             rows += _throughput(machine, engine)
             rows += _api_process(machine)
-        used, again = _start(folder / "data", "used", goal=5)
-        used.stop()
+        finally:
+            machine.stop()
+        machine, again = _start(folder / "data", "used", goal=5)
+        machine.stop()
         return rows + again
 
 

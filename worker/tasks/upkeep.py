@@ -1,41 +1,68 @@
-"""The periodic sweep as a Celery task, and its place in beat's schedule."""
+"""The periodic sweeps as Celery tasks, and their places in beat's schedule."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 from celery import Celery
 from sqlalchemy import Engine
 
-from shared.errors import DatabaseUnavailable
+from shared.errors import Unavailable
 from shared.messages import WAKE_GENERATION, Queue, Task
 from shared.queue import WakeUps
-from shared.settings import WorkerSettings
+from shared.storage.port import Storage
 from worker.generation.recovery import recover
+from worker.generation.retention import expire_results
 
 log = structlog.get_logger()
 
 
-def register(app: Celery, engine: Engine, wake_ups: WakeUps, settings: WorkerSettings) -> None:
-    """Have `app` sweep every `sweep_interval`."""
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """What the sweeps are plugged into, and how often they run."""
 
-    @app.task(name=str(Task.SWEEP))
-    def sweep() -> None:
+    database: Engine
+    storage: Storage
+    wake_ups: WakeUps
+    max_attempts: int
+    sweep_every: timedelta
+    expire_every: timedelta
+
+
+def register(app: Celery, upkeep: Upkeep) -> None:
+    """Have `app` do upkeep."""
+    _periodic(app, Task.SWEEP, upkeep.sweep_every, lambda: _sweep(upkeep))
+    _periodic(app, Task.EXPIRE, upkeep.expire_every, lambda: _expire(upkeep))
+
+
+def _periodic(app: Celery, name: Task, every: timedelta, action: Callable[[], None]) -> None:
+    @app.task(name=str(name))
+    def task() -> None:
         try:
-            recovered = recover(engine, settings.max_attempts)
-        except DatabaseUnavailable as error:
-            log.warning("sweep.skipped", error=str(error))
-            return
-        if recovered.taken_back or recovered.failed_jobs:
-            log.warning("leases.taken_back", chunks=recovered.taken_back, failed_jobs=recovered.failed_jobs)
-        if recovered.waiting_models:
-            wake_ups.ask(WAKE_GENERATION)
+            action()
+        except Unavailable as error:
+            log.warning("upkeep.skipped", task=str(name), error=str(error))
 
-    seconds = settings.sweep_interval.total_seconds()
-    app.conf.beat_schedule = {
-        "sweep": {
-            "task": str(Task.SWEEP),
-            "schedule": seconds,
-            # A sweep that waited longer than this is covered by the next one.
-            "options": {"queue": str(Queue.UPKEEP), "expires": 5 * seconds},
-        }
+    seconds = every.total_seconds()
+    app.conf.beat_schedule[str(name)] = {
+        "task": str(name),
+        "schedule": seconds,
+        # What waited longer than this is covered by the next one.
+        "options": {"queue": str(Queue.UPKEEP), "expires": 5 * seconds},
     }
+
+
+def _sweep(upkeep: Upkeep) -> None:
+    recovered = recover(upkeep.database, upkeep.max_attempts)
+    if recovered.taken_back or recovered.failed_jobs:
+        log.warning("leases.taken_back", chunks=recovered.taken_back, failed_jobs=recovered.failed_jobs)
+    if recovered.waiting_models:
+        upkeep.wake_ups.ask(WAKE_GENERATION)
+
+
+def _expire(upkeep: Upkeep) -> None:
+    if expired := expire_results(upkeep.database, upkeep.storage):
+        log.info("results.expired", jobs=expired)

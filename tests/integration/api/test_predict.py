@@ -39,7 +39,7 @@ def count_jobs(api: Service) -> int:
 
 def sent_messages(redis_url: str) -> int:
     with Redis.from_url(redis_url) as client:
-        return int(client.llen(str(WAKE_GENERATION.queue)))  # type: ignore[arg-type]
+        return int(client.llen(str(WAKE_GENERATION.queue)))
 
 
 def wait_for_message(redis_url: str) -> int:

@@ -24,6 +24,7 @@ from tests.support.jobs import read_chunks, read_events, read_job, save_job
 from worker.generation.claim import Claimant, claim
 from worker.generation.complete import complete, fail_attempt, give_back
 from worker.generation.recovery import recover
+from worker.generation.retention import expire_results
 from worker.generation.work import Work
 
 PART = StoredPart("results/part", 10, "0" * 64, "cpu")
@@ -244,3 +245,22 @@ def _age(engine: Engine, job_id: UUID) -> None:
             text("UPDATE chunks SET queued_at = now() - interval '1 minute' WHERE job_id = :job"),
             {"job": job_id},
         )
+
+
+def test_a_result_whose_time_is_over_is_deleted_and_its_job_says_so(
+    engine: Engine, storage: ObjectStorage
+) -> None:
+    overdue, kept = save_job(engine, [1]), save_job(engine, [1])
+    for work in claim(engine, claimant()):
+        storage.put(f"results/{work.job_id}/part", b"counts")
+        complete(engine, storage, work, PART)
+    with transaction(engine) as session:
+        session.execute(
+            text("UPDATE jobs SET expires_at = now() - interval '1 s' WHERE id = :id"), {"id": overdue}
+        )
+    assert expire_results(engine, storage) == 1
+    assert expire_results(engine, storage) == 0
+    assert (read_job(engine, overdue).state, read_job(engine, kept).state) == (JobState.EXPIRED, JobState.READY)
+    assert storage.keys(f"results/{overdue}") == []
+    assert storage.keys(f"results/{kept}") != []
+    assert read_events(engine, overdue)[-1].kind == EventKind.EXPIRED

@@ -1,0 +1,34 @@
+"""Statements about results whose time is over."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import Select, func, select, update
+from sqlalchemy.sql.dml import ReturningUpdate
+
+from shared.database.tables import Job
+from shared.jobs.states import FINAL_JOB_STATES, JobState, job_states_before
+
+_ENDED = tuple(FINAL_JOB_STATES - {JobState.EXPIRED})
+
+
+def overdue_jobs(limit: int) -> Select[UUID]:
+    """Jobs that ended and whose result was kept long enough; what is locked elsewhere is passed over."""
+    return (
+        select(Job.id)
+        .where(Job.state.in_(_ENDED), Job.expires_at < func.now())
+        .order_by(Job.expires_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+
+
+def expire_job(job_id: UUID) -> ReturningUpdate[int]:
+    """The job stays as a row that says so; returns the new event number."""
+    return (
+        update(Job)
+        .where(Job.id == job_id, Job.state.in_(job_states_before(JobState.EXPIRED)))
+        .values(state=JobState.EXPIRED, manifest_key=None, events=Job.events + 1)
+        .returning(Job.events)
+    )
