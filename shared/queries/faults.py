@@ -30,7 +30,7 @@ class Faults:
     def raise_any(self) -> None:
         """Raise QueryRejected with all of them, if there are any."""
         if self._more:
-            self._listed.append(Fault("query", f"There are {self._more:,} more faults like these."))
+            self._listed.append(Fault("", f"There are {self._more:,} more faults like these."))
         if self._listed:
             raise QueryRejected(tuple(self._listed))
 

@@ -1,4 +1,4 @@
-"""Grows a field's vocabulary from training rows: the values seen, their ancestors, and who stands above whom."""
+"""Grows a field's vocabulary from training rows: the values seen, their ancestors, who stands above whom."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from shared.queries.vocabulary import FieldVocabulary, Term
 def build_field(name: str, rows: Mapping[str, int], ontologies: Ontologies) -> FieldVocabulary:
     """The vocabulary of a field from its values and how many training rows carry each.
 
-    Ontology ids bring all their ancestors, with 0 rows; any other value stands alone, as its own label. Terms are
-    in ascending order of their ids, so that the same rows give the same embedding rows.
+    Ontology ids bring all their ancestors, with 0 rows; any other value stands alone, as its own label. Terms
+    are in ascending order of their ids, so that the same rows give the same embedding rows.
     """
     counts: dict[str, int] = {}
     for value, count in rows.items():

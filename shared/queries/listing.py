@@ -13,7 +13,7 @@ from shared.queries.spec import Coverage
 
 @dataclass(frozen=True, slots=True)
 class FieldListing:
-    """One field: how its values are written, the closed list of them if there is one, and what is known of it."""
+    """One field: how its values are written, their closed list if there is one, how many are trained."""
 
     name: str
     kind: str
@@ -56,7 +56,7 @@ def known_values(name: str, rules: ModelRules, ontologies: Ontologies) -> tuple[
 def search_values(
     name: str, text: str, rules: ModelRules, ontologies: Ontologies, limit: int = 20
 ) -> tuple[Hit, ...]:
-    """Values whose label, synonym or id fits the text: what the model was trained on first."""
+    """Values whose label, synonym or id fits the text: what the model knows comes first."""
     field = FIELD_BY_NAME[name]
     known = rules.vocabulary.field(name)
     if field.kind is not Kind.ONTOLOGY:
@@ -64,8 +64,7 @@ def search_values(
         return tuple(hit for hit in known_values(name, rules, ontologies) if wanted in hit.label.casefold())[
             :limit
         ]
-    trained = {term for term, entry in known.terms.items() if entry.rows}
-    first = ontologies.search(text, field.ontologies, limit, among=trained)
+    first = ontologies.search(text, field.ontologies, limit, among=known.terms)
     more = ontologies.search(text, field.ontologies, limit)
     found = {term.id: term for term in (*first, *more) if not term.obsolete}
     hits = (

@@ -1,12 +1,12 @@
-"""Where a model's vocabulary places a term that exists: at itself, at its nearest known ancestors, or nowhere."""
+"""Where a model's vocabulary places a value: at itself, at its nearest known ancestors, or nowhere."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from shared.ontology.terms import Ontologies
-from shared.queries.specificity import is_specific
 from shared.queries.spec import Coverage, Placement
+from shared.queries.specificity import is_specific
 from shared.queries.vocabulary import FieldVocabulary
 
 NOT_INFORMATIVE = Placement(Coverage.NOT_INFORMATIVE)

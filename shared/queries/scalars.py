@@ -1,4 +1,4 @@
-"""Reads single values: whole numbers, switches, quantities, texts. Raises InvalidInput with a whole sentence."""
+"""Reads single values: whole numbers, switches, quantities, texts. Raises InvalidInput, with the rule."""
 
 from __future__ import annotations
 

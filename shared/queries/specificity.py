@@ -5,10 +5,10 @@ ancestor of others must be narrow, by how many terms its ontology counts below i
 
 - UBERON 100 and the Cell Ontology 110, about the size of an organ or of a family of cells. A few large organs
   are let in by name, and a few small classes of a mere shape, fluid or ploidy are kept out.
-- MONDO 250 among neoplasms and 100 among infections; not at all elsewhere, where classes go by the site alone:
-  "pancreas disorder" would answer diabetes with a carcinoma.
-- ChEBI 48, about the size of a pharmacological class: glucocorticoid has 46 terms below it. Wider classes go by
-  the skeleton alone: "17beta-hydroxy steroid" holds both dihydrotestosterone and estradiol.
+- MONDO 250 among neoplasms and 100 among infections; not at all elsewhere, where classes go by the site
+  alone: "pancreas disorder" would answer diabetes with a carcinoma.
+- ChEBI 48, about the size of a pharmacological class: glucocorticoid has 46 terms below it. Wider classes go
+  by the skeleton alone: "17beta-hydroxy steroid" holds both dihydrotestosterone and estradiol.
 - Taxa 20: a genus or less.
 """
 

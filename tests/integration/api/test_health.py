@@ -64,8 +64,3 @@ def test_not_ready_when_the_models_are_gone(serve: Serve, tmp_path: Path) -> Non
         answer = httpx.get(f"{api.url}/health/ready")
         assert answer.status_code == 503
         assert "gem-1-bulk" in answer.json()["checks"]["catalog"]
-
-
-def test_the_broker_is_not_needed_to_be_ready(serve: Serve) -> None:
-    with serve(redis_url="redis://127.0.0.1:1/0") as api:
-        assert httpx.get(f"{api.url}/health/ready").status_code == 200

@@ -54,7 +54,7 @@ def test_it_lists_the_models(client: Service) -> None:
 def test_the_example_query_comes_back_as_frames(client: Service, model_id: str) -> None:
     query = pysynthbio.get_example_query(model_id)["example_query"]
     with worker(client):
-        result = pysynthbio.predict_query(query, model_id=model_id)
+        result = pysynthbio.predict_query(query, model_id=model_id, poll_interval_seconds=1)
     assert np.array_equal(result["expression"].to_numpy(), expected(2))
     assert len(result["metadata"]) == len(result["latents"]) == 2
 
@@ -63,18 +63,26 @@ def test_all_parameters_are_accepted(client: Service) -> None:
     query = query_of(3, 2)
     with worker(client):
         result = pysynthbio.predict_query(
-            query, model_id="gem-1-bulk", total_count=5e6, deterministic_latents=True, seed=3
+            query,
+            model_id="gem-1-bulk",
+            poll_interval_seconds=1,
+            total_count=5e6,
+            deterministic_latents=True,
+            seed=3,
         )
     assert np.array_equal(result["expression"].to_numpy(), expected(5))
     # The client wrote its name and arguments into the caller's query; sent again, it is still valid.
     assert query["source"] == "pysynthbio"
     with worker(client):
-        assert "download_url" in pysynthbio.predict_query(query, "gem-1-bulk", return_download_url=True)
+        link = pysynthbio.predict_query(
+            query, "gem-1-bulk", poll_interval_seconds=1, return_download_url=True
+        )
+    assert link["download_url"].startswith(client.url)
 
 
 def test_self_hosted_mode_gives_the_same_frames(client: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     with worker(client):
-        hosted = pysynthbio.predict_query(query_of(7, seed=1), "gem-1-bulk")
+        hosted = pysynthbio.predict_query(query_of(7, seed=1), "gem-1-bulk", poll_interval_seconds=1)
         streamed = pysynthbio.predict_query(query_of(7, seed=1), "gem-1-bulk", self_hosted=True)
     assert hosted["expression"].equals(streamed["expression"])
     assert hosted["metadata"].equals(streamed["metadata"])
@@ -116,7 +124,7 @@ def test_a_failed_job_raises_with_its_reason(client: Service) -> None:
         client.completer.fail(chunk.job_id, "The model broke.")
 
     with background(fail), pytest.raises(pysynthbio.SynthesizeAPIError, match=r"The model broke\."):
-        pysynthbio.predict_query(query_of(1), "gem-1-bulk")
+        pysynthbio.predict_query(query_of(1), "gem-1-bulk", poll_interval_seconds=1)
 
 
 def test_a_stream_that_breaks_off_raises_instead_of_giving_fewer_rows(client: Service) -> None:

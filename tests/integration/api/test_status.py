@@ -109,10 +109,3 @@ def test_the_download_link_is_absolute_for_the_public_address(serve: Serve) -> N
         assert link.startswith("https://genes.example.org/queue/api/downloads/")
         path = link.removeprefix("https://genes.example.org/queue")
         assert api.get(path).json()["outputs"][0]["metadata"]["tissue_ontology_id"] == LIVER
-
-
-def test_reading_a_job_does_not_need_the_broker(serve: Serve) -> None:
-    with serve(redis_url="redis://127.0.0.1:1/0") as api:
-        job_id = api.finished(1)
-        assert status(api, job_id)["status"] == "ready"
-        assert api.get(f"/api/model-queries/{job_id}/result").status_code == 200
