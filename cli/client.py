@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +21,12 @@ class RequestFailed(GeneQueueError):
     """The server refused, or did not answer; the text says which and what to do."""
 
 
+class ServerAway(RequestFailed):
+    """The server does not answer now, or says itself that it cannot; asking again may help."""
+
+    retryable = True
+
+
 @dataclass(frozen=True, slots=True)
 class Client:
     """The API at `url`, with a key or without one."""
@@ -30,11 +36,13 @@ class Client:
 
     def get(self, path: str, **parameters: Any) -> Any:
         """The JSON of a GET. Raises RequestFailed, or InvalidInput with the server's list of faults."""
-        return self._call("GET", path, params=parameters or None).json()
+        with self._connection() as http:
+            return _checked(http.get(path, params=parameters or None)).json()
 
     def post(self, path: str, body: Any) -> Any:
         """The JSON of a POST. Raises as `get` does."""
-        return self._call("POST", path, json=body).json()
+        with self._connection() as http:
+            return _checked(http.post(path, json=body)).json()
 
     def watch(self, job_id: str, every: float = 0.25) -> Iterator[dict[str, Any]]:
         """The job's public state, again and again until it is final.
@@ -44,54 +52,53 @@ class Client:
         last_answer = time.monotonic()
         while True:
             try:
-                state: dict[str, Any] = self.get(f"/api/model-queries/{job_id}")
-            except RequestFailed:
+                with self._connection() as http:
+                    for state in _states(http, job_id, every):
+                        last_answer = time.monotonic()
+                        yield state
+                return
+            except ServerAway:
                 if time.monotonic() - last_answer > _PATIENCE_SECONDS:
                     raise
-            else:
-                last_answer = time.monotonic()
-                yield state
-                if state["status"] in FINAL:
-                    return
             time.sleep(every)
 
     @contextmanager
     def stream(self, path: str, accept: str) -> Iterator[httpx.Response]:
         """A long answer, read as it comes."""
-        headers = {**self._headers(), "Accept": accept}
-        with (
-            self._speaking(),
-            httpx.stream("GET", self._address(path), headers=headers, timeout=600) as response,
-        ):
+        with self._connection() as http, http.stream("GET", path, headers={"Accept": accept}) as response:
             if response.is_error:
                 response.read()
-                raise _refusal(response)
-            yield response
-
-    def _call(self, method: str, path: str, **options: Any) -> httpx.Response:
-        with self._speaking():
-            response = httpx.request(
-                method, self._address(path), headers=self._headers(), timeout=60, **options
-            )
-        if response.is_error:
-            raise _refusal(response)
-        return response
-
-    def _address(self, path: str) -> str:
-        return self.url.rstrip("/") + path
-
-    def _headers(self) -> Mapping[str, str]:
-        return {"Authorization": f"Bearer {self.key}"} if self.key else {}
+            yield _checked(response)
 
     @contextmanager
-    def _speaking(self) -> Iterator[None]:
+    def _connection(self) -> Iterator[httpx.Client]:
+        headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
+        # A minute for the server to answer; a stream may pause for as long as its largest part takes.
+        timeout = httpx.Timeout(60, read=600)
         try:
-            yield
+            with httpx.Client(base_url=self.url.rstrip("/"), headers=headers, timeout=timeout) as http:
+                yield http
         except (httpx.TransportError, httpx.InvalidURL) as error:
-            raise RequestFailed(
+            raise ServerAway(
                 f"{self.url} does not answer ({error}). Is `genequeue up` running, and is the URL right? "
                 "Name another with --url or GENEQUEUE_URL."
             ) from error
+
+
+def _states(http: httpx.Client, job_id: str, every: float) -> Iterator[dict[str, Any]]:
+    """The job's state until it is final, over one connection."""
+    while True:
+        state: dict[str, Any] = _checked(http.get(f"/api/model-queries/{job_id}")).json()
+        yield state
+        if state["status"] in FINAL:
+            return
+        time.sleep(every)
+
+
+def _checked(response: httpx.Response) -> httpx.Response:
+    if response.is_error:
+        raise _refusal(response)
+    return response
 
 
 def _refusal(response: httpx.Response) -> GeneQueueError:
@@ -100,7 +107,9 @@ def _refusal(response: httpx.Response) -> GeneQueueError:
         sentence = str(body["error"])
         faults = tuple(Fault(fault["path"], fault["message"]) for fault in body.get("errors", ()))
     except (ValueError, KeyError, TypeError):
-        return RequestFailed(f"The server answered {response.status_code} without saying why.")
+        sentence, faults = f"The server answered {response.status_code} without saying why.", ()
+    if response.is_server_error:
+        return ServerAway(sentence)
     if response.status_code in {400, 413, 422}:
         return InvalidInput(sentence, faults)
     if response.status_code == 401:

@@ -21,6 +21,7 @@ from shared.telemetry import configure_logs
 from worker.generation.claim import Claimant
 from worker.generation.heartbeat import Heartbeat, WorkerCard
 from worker.generation.pipeline import Pipeline, Plugs
+from worker.generation.warm_up import warm_up
 from worker.inference.devices import choose_device
 from worker.inference.engine import Engine
 from worker.tasks import generation
@@ -73,6 +74,7 @@ def load_engines(settings: WorkerSettings) -> Mapping[str, Engine]:
     device = choose_device(settings.device)
     engines = {model_id: Engine.open(model, device) for model_id, model in catalog.models.items()}
     for engine in engines.values():
+        warm_up(engine)
         log.info("model.loaded", model=engine.model.model_id, device=engine.device)
     return engines
 

@@ -20,6 +20,7 @@ from shared.errors import DatabaseUnavailable
 
 _ROOT = Path(__file__).resolve().parents[2]
 _BATCH = timedelta(seconds=60)  # the longest that a batch in hand may take to end
+_DOWNLOADS = 30  # seconds that downloads under way get when the API is stopped
 _HEARD_OF = timedelta(seconds=15)
 
 
@@ -27,9 +28,18 @@ def api_program(folder: DataFolder, environment: Mapping[str, str], host: str, p
     """The API process."""
     command = (
         *(sys.executable, "-m", "uvicorn", "api.main:create_app", "--factory", "--app-dir", str(_ROOT)),
-        *("--host", host, "--port", str(port), "--no-access-log", "--timeout-graceful-shutdown", "5"),
+        *(
+            "--host",
+            host,
+            "--port",
+            str(port),
+            "--no-access-log",
+            "--timeout-graceful-shutdown",
+            str(_DOWNLOADS),
+        ),
     )
-    return Program("api", command, folder.log("api"), environment)
+    patience = timedelta(seconds=_DOWNLOADS + 5)
+    return Program("api", command, folder.log("api"), environment, patience=patience)
 
 
 def generation_program(folder: DataFolder, environment: Mapping[str, str]) -> Program:

@@ -112,6 +112,8 @@ def _s3(url: str, credentials: Credentials) -> ObjectStorage:
     region = options.pop("region", "us-east-1")
     if options:
         raise SetupError(f"GENEQUEUE_STORAGE_URL has an unknown option {sorted(options)[0]!r}. {_REMEDY}")
+    if bool(credentials.access_key_id) != bool(credentials.secret_access_key):
+        raise SetupError("An S3 storage needs both an access key id and a secret access key, or neither.")
     named: dict[str, Any] = {
         "prefix": parts.path.strip("/"),
         "endpoint": endpoint,

@@ -98,7 +98,7 @@ def _coverage(row: JobInput) -> str:
     notes = []
     for field, place in row.placements.items():
         if place["coverage"] == Coverage.ANCESTOR:
-            notes.append(f"{field}: {' and '.join(place['terms'])} stands in ({place['distance']} up)")
+            notes.append(f"{field}: {' and '.join(place['terms'])} in its place, {place['distance']} up")
         elif place["coverage"] != Coverage.EXACT:
             notes.append(f"{field}: {place['coverage']}")
     return "; ".join(notes)

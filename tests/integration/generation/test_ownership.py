@@ -260,7 +260,10 @@ def test_a_result_whose_time_is_over_is_deleted_and_its_job_says_so(
         )
     assert expire_results(engine, storage) == 1
     assert expire_results(engine, storage) == 0
-    assert (read_job(engine, overdue).state, read_job(engine, kept).state) == (JobState.EXPIRED, JobState.READY)
+    assert (read_job(engine, overdue).state, read_job(engine, kept).state) == (
+        JobState.EXPIRED,
+        JobState.READY,
+    )
     assert storage.keys(f"results/{overdue}") == []
     assert storage.keys(f"results/{kept}") != []
     assert read_events(engine, overdue)[-1].kind == EventKind.EXPIRED

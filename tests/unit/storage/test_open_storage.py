@@ -35,3 +35,9 @@ def test_a_storage_that_does_not_answer_says_its_place() -> None:
 
 def test_credentials_are_not_printed() -> None:
     assert "hush" not in repr(Credentials("id", "hush"))
+
+
+@pytest.mark.parametrize("half", [Credentials("id", None), Credentials(None, "secret")])
+def test_half_a_credential_is_refused(half: Credentials) -> None:
+    with pytest.raises(SetupError, match="both"):
+        open_storage("s3://bucket", half)
