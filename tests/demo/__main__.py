@@ -125,7 +125,8 @@ def show(answers: dict[str, Frames], client: Client) -> None:
         counts = frames["expression"].rename(columns=symbols)
         counts = counts.loc[:, ~counts.columns.duplicated()]
         conditions = frames["metadata"].apply(condition_name, axis=1)
-        console.print(marker_table(question.title, counts, conditions))
+        console.print(f"\n[bold]{question.title}[/], mean counts per million")
+        console.print(marker_table(counts, conditions))
         if question.query is not None:
             panels.append((question.title, counts, conditions))
     path = OUTPUT / "answer.png"
@@ -146,10 +147,10 @@ def condition_name(metadata: pd.Series) -> str:
     return " ".join(NAMES.get(value, value) for value in asked) or "anything"
 
 
-def marker_table(title: str, counts: pd.DataFrame, conditions: pd.Series) -> Table:
+def marker_table(counts: pd.DataFrame, conditions: pd.Series) -> Table:
     """Mean counts per million of the marker genes by condition; bold where ten times the others' mean."""
     means = np.expm1(log_cpm(counts)).groupby(conditions, sort=False).mean()
-    table = Table(title=f"\n{title}: mean CPM", title_justify="left", box=None, header_style="bold")
+    table = Table(box=None, header_style="bold")
     table.add_column("gene", style="italic")
     for condition in means.index:
         table.add_column(str(condition), justify="right")

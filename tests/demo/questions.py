@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 LIVER, HEART, PANCREAS = "UBERON:0002107", "UBERON:0000948", "UBERON:0001264"
-B_CELL, HEPATOCYTE, CARDIOMYOCYTE = "CL:0000236", "CL:0000182", "CL:0000746"
+B_CELL, HEPATOCYTE, CARDIOMYOCYTE, T_CELL = "CL:0000236", "CL:0000182", "CL:0000746", "CL:0000084"
 NAMES = {
     LIVER: "liver",
     HEART: "heart",
@@ -15,6 +15,7 @@ NAMES = {
     B_CELL: "B cell",
     HEPATOCYTE: "hepatocyte",
     CARDIOMYOCYTE: "cardiomyocyte",
+    T_CELL: "T cell",
 }
 
 
