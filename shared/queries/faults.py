@@ -13,26 +13,30 @@ SHOWN = 60  # characters of a value that a message repeats
 
 
 class Faults:
-    """The faults found so far; beyond `most` they are only counted."""
+    """The faults found so far. Once there are `most` of them nobody needs to look for more."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._listed: list[Fault] = []
-        self._more = 0
+        self._found: list[Fault] = []
+
+    @property
+    def enough(self) -> bool:
+        """Whether the list is full."""
+        return len(self._found) >= self._most
 
     def add(self, path: str, message: str) -> None:
-        """Note one fault."""
-        if len(self._listed) < self._most:
-            self._listed.append(Fault(path, message))
-        else:
-            self._more += 1
+        """Note one fault, while there is room for it."""
+        if not self.enough:
+            self._found.append(Fault(path, message))
 
     def raise_any(self) -> None:
-        """Raise QueryRejected with all of them, if there are any."""
-        if self._more:
-            self._listed.append(Fault("", f"There are {self._more:,} more faults like these."))
-        if self._listed:
-            raise QueryRejected(tuple(self._listed))
+        """Raise QueryRejected with all of them, if there are any; a full list says that it is one."""
+        if self.enough:
+            self._found.append(
+                Fault("", f"Only the first {self._most:,} faults are listed; what follows was not read.")
+            )
+        if self._found:
+            raise QueryRejected(tuple(self._found))
 
 
 def shown(value: object) -> str:
@@ -67,7 +71,7 @@ def closest(written: object, names: Iterable[str]) -> str | None:
     """The name that was probably meant; None where nothing is near."""
     if not isinstance(written, str):
         return None
-    by_folded = {_folded(name): name for name in names}
+    by_folded = {spelling: name for name in names for spelling in (_folded(name), _stem(name))}
     near = get_close_matches(_folded(written[:SHOWN]), by_folded, n=1, cutoff=0.7)
     return by_folded[near[0]] if near else None
 
@@ -76,6 +80,10 @@ def meant(written: object, names: Iterable[str]) -> str:
     """`Did you mean "x"? `, where something is near; otherwise nothing."""
     near = closest(written, names)
     return f' Did you mean "{near}"?' if near else ""
+
+
+def _stem(name: str) -> str:
+    return _folded(name.removesuffix("_ontology_id").removesuffix("_years"))
 
 
 def _folded(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import takewhile
 
 from shared.errors import InvalidInput
 from shared.queries import scalars
@@ -40,7 +41,8 @@ class InputReader:
                 "inputs", f"{len(items):,} inputs are sent; a query takes at most {limits.inputs:,}."
             )
             return ()
-        inputs = tuple(self._input(item, f"inputs[{index}]") for index, item in enumerate(items))
+        numbered = takewhile(lambda _: not self._faults.enough, enumerate(items))
+        inputs = tuple(self._input(item, f"inputs[{index}]") for index, item in numbered)
         samples = sum(item.num_samples for item in inputs)
         if samples > limits.samples:
             self._faults.add(

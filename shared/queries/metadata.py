@@ -9,10 +9,10 @@ from shared.ontology.terms import Ontologies
 from shared.queries import scalars
 from shared.queries.faults import Faults, key_path, listed, meant, shown
 from shared.queries.fields import FIELD_BY_NAME, FIELD_NAMES, Kind, MetadataField
-from shared.queries.placement import place
+from shared.queries.placement import UNKNOWN, place
 from shared.queries.rules import ModelRules
-from shared.queries.spec import Placement
-from shared.queries.term_ids import Reading, TermReader
+from shared.queries.spec import Coverage, Placement
+from shared.queries.term_ids import CELL_LINE, SEX, Reading, TermReader
 
 EXAMPLES = {"perturbation_dose": "10 um", "perturbation_time": "24 hours"}
 ANY_CASE = ("library_selection",)
@@ -42,9 +42,21 @@ class MetadataReader:
             if reading is not None:
                 values[str(key)], placements[str(key)] = reading.value, reading.placement
                 implied += reading.implied
-        for name, placement in implied:
-            placements.setdefault(name, placement)
+        if implied:
+            self._place_line(values, placements, implied)
         return values, placements
+
+    @staticmethod
+    def _place_line(
+        values: Mapping[str, str],
+        placements: dict[str, Placement],
+        implied: tuple[tuple[str, Placement], ...],
+    ) -> None:
+        """A line stands on its tissue, disease and sex, where the query itself says nothing of them."""
+        left_open = {name: placement for name, placement in implied if name not in values}
+        placements.update(left_open)
+        origin = tuple(term for name, each in left_open.items() if name != SEX for term in each.terms)
+        placements[CELL_LINE] = Placement(Coverage.ANCESTOR, origin, 1) if origin else UNKNOWN
 
     def _reading(self, key: object, value: object, path: str) -> Reading | None:
         """The reading of one entry; None where it is unset or refused."""

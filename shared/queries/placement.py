@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from shared.ontology.terms import Ontologies
 from shared.queries.spec import Coverage, Placement
-from shared.queries.specificity import is_specific
+from shared.queries.specificity import MERE_KINDS, is_specific
 from shared.queries.vocabulary import FieldVocabulary
 
 NOT_INFORMATIVE = Placement(Coverage.NOT_INFORMATIVE)
@@ -48,8 +48,8 @@ def nearest_known(term_id: str, known: FieldVocabulary, ontologies: Ontologies, 
     above = ontologies.ancestors(term_id)
     width: dict[str, int] = {}
     for ancestor in above:
-        found = ontologies.get(ancestor)
-        width[ancestor] = found.descendants if found else 0
+        if ancestor not in MERE_KINDS and (found := ontologies.get(ancestor)):
+            width[ancestor] = found.descendants
     scored = []
     for trained in (term for term, entry in known.terms.items() if entry.rows):
         shared = [width[term] for term in ontologies.ancestors(trained) if term in width]

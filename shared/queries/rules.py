@@ -19,7 +19,7 @@ class Limits:
     total_count: int = 2_000_000_000
     seed: int = 2**63 - 1
     text: int = 500  # characters of a free text
-    faults: int = 1_000  # listed one by one; the rest is counted
+    faults: int = 1_000  # listed; a query with more is not read to its end
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from shared.errors import InvalidInput
 from shared.queries.faults import listed, meant, shown
 
 OLDEST = 150
+MOST_CHOICES = 12  # a longer list is spelled out only where nothing is near
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?|\.[0-9]+"
 _UNIT = r"[^\W\d_][^\s\x00-\x1f]{0,31}|%"
 _QUANTITY = re.compile(f"({_NUMBER}) ({_UNIT})")
@@ -52,7 +53,10 @@ def choice(value: object, values: tuple[str, ...], *, any_case: bool = False) ->
         same = [each for each in values if each.casefold() == written.casefold()] if any_case else []
         if same:
             return same[0]
-    raise InvalidInput(f"{shown(value)} is not one of {listed(values)}.{meant(value, values)}")
+    near = meant(value, values)
+    if near and len(values) > MOST_CHOICES:
+        raise InvalidInput(f"{shown(value)} is not a permitted value.{near}")
+    raise InvalidInput(f"{shown(value)} is not one of {listed(values)}.{near}")
 
 
 def age(value: object) -> str:

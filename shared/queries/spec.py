@@ -35,8 +35,9 @@ class Coverage(StrEnum):
 class Placement:
     """Where a model's vocabulary places one metadata value.
 
-    `terms` are entries of the model's vocabulary (none for unknown and not informative);
-    `distance` is the number of steps up the ontology to the nearest of them.
+    `terms` are entries of the model's vocabulary: none for not informative, and for unknown only where the
+    vocabulary tells the value from an unset one. A cell line's ancestors are its tissue and disease, which
+    are then placed in their own fields too. `distance` is the number of steps up to the nearest term.
     """
 
     coverage: Coverage

@@ -15,10 +15,11 @@ from shared.ontology.terms import Ontologies, OntologyTerm
 from shared.queries import scalars
 from shared.queries.faults import shown
 from shared.queries.fields import METADATA_FIELDS, LatentGroup, MetadataField
-from shared.queries.placement import most_trained, nearest_known, place, place_term
+from shared.queries.placement import UNKNOWN, most_trained, nearest_known, place, place_term
 from shared.queries.rules import ModelRules
 from shared.queries.spec import Coverage, Placement
 
+TISSUE, DISEASE, SEX = "tissue_ontology_id", "disease_ontology_id", "sex"
 CELL_LINE = "cell_line_ontology_id"
 MOST_ADVICE = 50  # refused ids of one query that are looked into: a search takes some milliseconds
 SUGGESTIONS = 3
@@ -51,8 +52,7 @@ class TermReader:
             return Reading(term.id, placement)
         line = cell_lines().get(term.id) if field.name == CELL_LINE else None
         if line and (implied := tuple(self._origin(line))):
-            stands_on = tuple(name for origin, each in implied if origin != "sex" for name in each.terms)
-            return Reading(term.id, Placement(Coverage.ANCESTOR, stands_on, 1), implied)
+            return Reading(term.id, UNKNOWN, implied)
         raise InvalidInput(self._unplaceable(field, term))
 
     def _existing(self, field: MetadataField, written: str) -> OntologyTerm:
@@ -64,8 +64,8 @@ class TermReader:
                 (each.name for each in METADATA_FIELDS if term.ontology in each.ontologies), "no field"
             )
             said = (
-                f"{_named(term)} is an id of {FORMS[term.ontology].title}, which belongs in {home}; {field.name} "
-                f"takes ids of {_titles(field.ontologies)}, such as {FORMS[field.ontologies[0]].example}."
+                f"{_named(term)} is an id of {FORMS[term.ontology].title}, which belongs in {home}; "
+                f"{field.name} takes ids of {_titles(field.ontologies)}."
             )
         elif term.obsolete:
             said = f"{_named(term)} is obsolete."
@@ -75,24 +75,21 @@ class TermReader:
 
     def _origin(self, line: CellLine) -> Iterator[tuple[str, Placement]]:
         """Where the tissue, disease and sex of a line are placed; nothing where the sex alone is known."""
+        field = self._rules.vocabulary.field
         placed = {
-            "tissue_ontology_id": self._place_origin("tissue_ontology_id", line.tissue),
-            "disease_ontology_id": self._place_origin("disease_ontology_id", line.disease),
+            TISSUE: place_term(line.tissue, field(TISSUE), self._ontologies),
+            DISEASE: place_term(line.disease, field(DISEASE), self._ontologies),
         }
         if any(each.terms for each in placed.values()):
-            placed["sex"] = place(line.sex, self._rules.vocabulary.field("sex"))
-            for name, placement in placed.items():
-                if placement.terms:
-                    yield name, Placement(Coverage.EXACT, placement.terms)
-
-    def _place_origin(self, name: str, term_id: str) -> Placement:
-        return place_term(term_id, self._rules.vocabulary.field(name), self._ontologies)
+            placed[SEX] = place(line.sex, field(SEX))
+        for name, placement in placed.items():
+            if placement.terms:
+                yield name, Placement(Coverage.EXACT, placement.terms)
 
     def _advice(self, field: MetadataField, written: str) -> str:
         """The nearest valid terms, those that the model knows first; else some that it knows well."""
         known = self._rules.vocabulary.field(field.name)
-        self._advised += 1
-        if self._advised <= MOST_ADVICE:
+        if self._may_advise():
             near = self._ontologies.suggest(written, field.ontologies, 2 * SUGGESTIONS)
             if near:
                 near = tuple(sorted(near, key=lambda term: term.id not in known.terms))
@@ -102,9 +99,8 @@ class TermReader:
 
     def _unplaceable(self, field: MetadataField, term: OntologyTerm) -> str:
         known = self._rules.vocabulary.field(field.name)
-        near = nearest_known(term.id, known, self._ontologies, SUGGESTIONS) or most_trained(
-            known, SUGGESTIONS
-        )
+        near = nearest_known(term.id, known, self._ontologies, SUGGESTIONS) if self._may_advise() else []
+        near = near or most_trained(known, SUGGESTIONS)
         remedy = f"Use one that it knows, such as {', '.join(self._names(near))}"
         if field.name == CELL_LINE:
             remedy += ", or leave it out and set tissue_ontology_id, disease_ontology_id and sex"
@@ -112,6 +108,10 @@ class TermReader:
             f"{self._rules.model_id} cannot place {_named(term)}: it knows neither this term nor a specific "
             f"term above it. {remedy}."
         )
+
+    def _may_advise(self) -> bool:
+        self._advised += 1
+        return self._advised <= MOST_ADVICE
 
     def _names(self, term_ids: Iterable[str]) -> list[str]:
         terms = ((term_id, self._ontologies.get(term_id)) for term_id in term_ids)
