@@ -9,7 +9,6 @@ import threading
 
 import structlog
 from celery import Celery
-from kombu.exceptions import OperationalError
 
 from shared.messages import Message
 
@@ -84,6 +83,6 @@ class WakeUps:
     def _send(self, message: Message) -> None:
         try:
             self._app.send_task(str(message.task), queue=str(message.queue), retry=False, expires=60)
-        except (OperationalError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - the thread's edge: it must outlive whatever a broker does
             # Upkeep wakes the workers as soon as the broker is back.
             log.warning("wake_up.not_sent", task=str(message.task), error=str(error))
