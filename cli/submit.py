@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cli.client import Client
-from cli.options import DEFAULT_URL, Key, Url
+from cli.options import DEFAULT_URL, Key, Output, Url, Wait
 from shared.errors import GeneQueueError, InvalidInput
 
 console = Console(stderr=True)
@@ -24,10 +24,8 @@ FORMATS = {".parquet": "write_parquet", ".h5ad": "write_h5ad", ".csv": "write_cs
 def submit(
     query: Annotated[str, typer.Argument(help="A JSON file with the query, or - for standard input.")],
     model: Annotated[str, typer.Option("--model", "-m", help="The model's id; see `genequeue models`.")],
-    wait: Annotated[bool, typer.Option("--wait", help="Stay until the result is there.")] = False,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write the result: .parquet, .h5ad or .csv.")
-    ] = None,
+    wait: Wait = False,
+    output: Output = None,
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
@@ -47,10 +45,8 @@ def submit(
 
 def status(
     job_id: Annotated[str, typer.Argument(help="What `genequeue submit` printed.")],
-    wait: Annotated[bool, typer.Option("--wait", help="Stay until it ends.")] = False,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write the result: .parquet, .h5ad or .csv.")
-    ] = None,
+    wait: Wait = False,
+    output: Output = None,
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:

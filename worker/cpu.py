@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-import sys
-
 import structlog
 from celery import Celery
 from celery.beat import EmbeddedService, Scheduler
 
 from shared.database.engines import sync_engine
-from shared.errors import GeneQueueError
 from shared.messages import Queue
 from shared.queue import WakeUps, celery_app
-from shared.settings import WorkerSettings, read_settings
+from shared.settings import WorkerSettings
 from shared.storage.objects import Credentials, open_storage
-from shared.telemetry import configure_logs
 from worker.tasks import upkeep
-from worker.tasks.process import run_worker
+from worker.tasks.process import run_worker, start
 
 log = structlog.get_logger()
 
 
-def main() -> None:
-    """Run until told to stop; an error at the start is one line and exit status 1."""
-    configure_logs("cpu")
-    try:
-        run(read_settings(WorkerSettings))
-    except GeneQueueError as error:
-        log.error("worker.cannot_start", error=str(error))
-        sys.exit(1)
-
-
 def run(settings: WorkerSettings) -> None:
     """Compose the worker and run it."""
-    configure_logs("cpu", settings.log_level)
     app = celery_app("genequeue.cpu", settings.redis_url.get_secret_value())
     database = sync_engine(settings.database_url.get_secret_value(), pool_size=2)
     plugs = upkeep.Upkeep(
@@ -57,4 +42,4 @@ def start_beat(app: Celery) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    start("cpu", run)

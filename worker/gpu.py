@@ -5,19 +5,16 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-import sys
 from collections.abc import Mapping
 
 import structlog
 
 from shared.catalog import Catalog
 from shared.database.engines import sync_engine
-from shared.errors import GeneQueueError
 from shared.messages import WAKE_GENERATION, Queue
 from shared.queue import WakeUps, celery_app
-from shared.settings import WorkerSettings, read_settings
+from shared.settings import WorkerSettings
 from shared.storage.objects import Credentials, open_storage
-from shared.telemetry import configure_logs
 from worker.generation.claim import Claimant
 from worker.generation.heartbeat import Heartbeat, WorkerCard
 from worker.generation.pipeline import Pipeline, Plugs
@@ -25,24 +22,13 @@ from worker.generation.warm_up import warm_up
 from worker.inference.devices import choose_device
 from worker.inference.engine import Engine
 from worker.tasks import generation
-from worker.tasks.process import run_worker
+from worker.tasks.process import run_worker, start
 
 log = structlog.get_logger()
 
 
-def main() -> None:
-    """Run until told to stop; an error at the start is one line and exit status 1."""
-    configure_logs("gpu")
-    try:
-        run(read_settings(WorkerSettings))
-    except GeneQueueError as error:
-        log.error("worker.cannot_start", error=str(error))
-        sys.exit(1)
-
-
 def run(settings: WorkerSettings) -> None:
     """Compose the worker and run it."""
-    configure_logs("gpu", settings.log_level)
     engines = load_engines(settings)
     device = next(iter(engines.values())).device
     database = sync_engine(settings.database_url.get_secret_value())
@@ -80,4 +66,4 @@ def load_engines(settings: WorkerSettings) -> Mapping[str, Engine]:
 
 
 if __name__ == "__main__":
-    main()
+    start("gpu", run)

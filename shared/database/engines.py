@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
 import orjson
 from sqlalchemy import Engine, create_engine
@@ -19,31 +20,17 @@ from sqlalchemy.orm import Session
 from shared.errors import DatabaseUnavailable, SetupError
 
 # A lock held longer than this is a bug; no statement of ours waits for minutes.
-_OPTIONS = "-c lock_timeout=10s -c statement_timeout=60s -c timezone=UTC"
+_SESSION = "-c lock_timeout=10s -c statement_timeout=60s -c timezone=UTC"
 
 
 def async_engine(url: str, pool_size: int = 10) -> AsyncEngine:
     """An engine for an asyncio process. Raises SetupError if the URL is not one of Postgres."""
-    return create_async_engine(
-        _psycopg(url),
-        pool_size=pool_size,
-        max_overflow=pool_size,
-        pool_pre_ping=True,
-        json_serializer=orjson.dumps,
-        connect_args=_arguments(),
-    )
+    return create_async_engine(_psycopg(url), **_options(pool_size))
 
 
 def sync_engine(url: str, pool_size: int = 4) -> Engine:
     """An engine for a thread or a command. Raises SetupError if the URL is not one of Postgres."""
-    return create_engine(
-        _psycopg(url),
-        pool_size=pool_size,
-        max_overflow=pool_size,
-        pool_pre_ping=True,
-        json_serializer=orjson.dumps,
-        connect_args=_arguments(),
-    )
+    return create_engine(_psycopg(url), **_options(pool_size))
 
 
 @contextmanager
@@ -87,6 +74,13 @@ def _psycopg(url: str) -> URL:
     return parsed.set(drivername="postgresql+psycopg")
 
 
-def _arguments() -> dict[str, object]:
+def _options(pool_size: int) -> dict[str, Any]:
     # Server-side prepared statements break behind transaction poolers such as PgBouncer.
-    return {"connect_timeout": 5, "options": _OPTIONS, "prepare_threshold": None}
+    arguments = {"connect_timeout": 5, "options": _SESSION, "prepare_threshold": None}
+    return {
+        "pool_size": pool_size,
+        "max_overflow": pool_size,
+        "pool_pre_ping": True,
+        "json_serializer": orjson.dumps,
+        "connect_args": arguments,
+    }

@@ -1,13 +1,33 @@
-"""How a Celery worker of ours runs: in this process, on one queue, with our logs."""
+"""How a worker process of ours starts and runs: one queue, our settings, our logs."""
 
 from __future__ import annotations
 
 import logging
+import sys
+from collections.abc import Callable
 
+import structlog
 from celery import Celery
 from celery.signals import setup_logging
 
+from shared.errors import GeneQueueError
 from shared.messages import Queue
+from shared.settings import WorkerSettings, read_settings
+from shared.telemetry import configure_logs
+
+log = structlog.get_logger()
+
+
+def start(name: str, run: Callable[[WorkerSettings], None]) -> None:
+    """Run a worker until it is told to stop; an error at its start is one line and exit status 1."""
+    configure_logs(name)
+    try:
+        settings = read_settings(WorkerSettings)
+        configure_logs(name, settings.log_level)
+        run(settings)
+    except GeneQueueError as error:
+        log.error("worker.cannot_start", error=str(error))
+        sys.exit(1)
 
 
 def run_worker(app: Celery, queue: Queue) -> None:

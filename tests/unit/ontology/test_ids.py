@@ -6,18 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.ontology.ids import FORMS, parse_id, read_loosely
+from shared.ontology.ids import FORMS, IdForm, parse_id, read_loosely
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
-def test_each_form_reads_its_own_example(form) -> None:  # type: ignore[no-untyped-def]
+def test_each_form_reads_its_own_example(form: IdForm) -> None:
     found = parse_id(form.example)
     assert found is not None
     assert found[0] is form
     assert form.write(found[1]) == form.example
 
 
-@given(ontology=st.sampled_from([name for name in FORMS]), number=st.integers(1, 36**4 - 1))
+@given(ontology=st.sampled_from(list(FORMS)), number=st.integers(1, 36**4 - 1))
 def test_a_written_id_reads_back_as_its_number(ontology: str, number: int) -> None:
     form = FORMS[ontology]
     assert parse_id(form.write(number)) == (form, number)

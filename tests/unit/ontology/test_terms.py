@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from shared.errors import SetupError
-from shared.ontology.terms import TABLED, Ontologies
+from shared.ontology.terms import TABLED, Ontologies, OntologyTerm
 
 PERTURBATIONS = ("ENSG", "CHEBI", "CHEMBL", "NCBITaxon")
 
 
-def ids(terms) -> list[str]:  # type: ignore[no-untyped-def]
+def ids(terms: Iterable[OntologyTerm]) -> list[str]:
     return [term.id for term in terms]
 
 
