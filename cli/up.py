@@ -85,6 +85,8 @@ class _Machine:
             f"Ready in {time.monotonic() - began:.1f} s: {self._url} (documentation: {self._url}/docs)",
             "bold green",
         )
+        if os.environ.get("GENEQUEUE_AUTH", "on").lower() == "off":
+            say("Authentication is off (GENEQUEUE_AUTH): whoever reaches this address may use it.", "yellow")
         if key:
             say(f"API key, shown this once: {key}", "bold")
         say("Ctrl-C stops it.")

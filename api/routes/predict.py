@@ -13,6 +13,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from api.dependencies import BaseUrl, ModelOf, Plugs, PlugsOf, Work, WorkspaceId
+from api.schemas.accept import accepts
 from api.schemas.body import RequestBody, read_body
 from api.schemas.errors import ErrorBody
 from api.schemas.jobs import Accepted
@@ -65,7 +66,7 @@ async def predict(
     await save_prepared(work.session, job)
     work.after_commit(WAKE_GENERATION)
     location = f"{base_url}/api/model-queries/{job.id}"
-    if MEDIA_TYPE in request.headers.get("accept", ""):
+    if accepts(request.headers.get("accept", ""), MEDIA_TYPE):
         following = Following(plugs.engine, job.id, len(job.chunks), plugs.settings.stream_wait)
         header = ResultHeader(model.gene_order, model.model_id, model.manifest.version)
         return LiveResult(following, header, plugs.storage, location)

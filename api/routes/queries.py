@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
 from api.dependencies import BaseUrl, PlugsOf, Work, WorkspaceId
+from api.schemas.accept import accepts
 from api.schemas.jobs import Failed, JobBody, Ready, Waiting
 from api.schemas.streams import JSON, stream_result
 from api.services.results import open_parts, stored_result, why_ended
@@ -84,4 +85,5 @@ async def result(
 def _asked_for(request: Request) -> ResultFormat:
     """Arrow, unless the Accept header names JSON and not Arrow."""
     accept = request.headers.get("accept", "")
-    return ResultFormat.JSON if JSON in accept and arrow_form.MEDIA_TYPE not in accept else ResultFormat.ARROW
+    json = accepts(accept, JSON) and not accepts(accept, arrow_form.MEDIA_TYPE)
+    return ResultFormat.JSON if json else ResultFormat.ARROW

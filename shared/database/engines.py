@@ -42,8 +42,8 @@ def transaction(engine: Engine) -> Iterator[Session]:
     try:
         with Session(engine, expire_on_commit=False) as session, session.begin():
             yield session
-    except (OperationalError, InterfaceError) as error:
-        raise DatabaseUnavailable(f"Postgres does not answer: {error.orig}") from error
+    except (OperationalError, InterfaceError, PoolExhausted) as error:
+        raise DatabaseUnavailable(f"Postgres does not answer: {error}") from error
 
 
 @asynccontextmanager

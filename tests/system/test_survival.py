@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,8 @@ def test_a_machine_that_is_stopped_and_started_finishes_what_was_half_done(tmp_p
         job_id = submit(client)
         wait_until_half_done(client, job_id)
         key = machine.key
+    drained = re.findall(r'"samples": (\d+), "event": "generation.drained"', machine.log("generation"))
+    assert sum(map(int, drained)) < SAMPLES, "the worker was asked to stop, and went on to the end"
     with running_machine(tmp_path, **CHUNKS) as machine:
         client = Client(machine.url, key)
         began = time.monotonic()

@@ -35,14 +35,26 @@ class Claimant:
 def claim(engine: Engine, claimant: Claimant) -> list[Work]:
     """Own the next batch; an empty list when nothing waits. Raises DatabaseUnavailable."""
     with transaction(engine) as session:
-        candidates = session.scalars(leases.claimable(claimant.models, _CHUNKS_AT_ONCE)).all()
-        chosen = [chunk.id for chunk in _batch_of(candidates, claimant.batch_samples)]
+        chosen = _lock_batch(session, claimant)
         if not chosen:
             return []
         statement = leases.lease(chosen, claimant.owner, claimant.lease)
         chunks = session.scalars(statement, execution_options={"populate_existing": True}).all()
         jobs = _start(session, {chunk.job_id for chunk in chunks})
         return [_work(session, chunk, jobs[chunk.job_id]) for chunk in sorted(chunks, key=lambda c: c.id)]
+
+
+def _lock_batch(session: Session, claimant: Claimant) -> list[int]:
+    """Lock what will be leased and no more; what other workers are taking just now is passed over."""
+    passed_over: set[int] = set()
+    while True:
+        statement = leases.claimable(claimant.models, passed_over, _CHUNKS_AT_ONCE)
+        candidates = session.scalars(statement).all()
+        chosen = {chunk.id for chunk in _batch_of(candidates, claimant.batch_samples)}
+        locked = session.scalars(leases.lock_queued(chosen)).all()
+        if locked or not chosen:
+            return list(locked)
+        passed_over |= chosen
 
 
 def _batch_of(candidates: Sequence[Chunk], batch_samples: int) -> Iterable[Chunk]:

@@ -47,24 +47,28 @@ class Pipeline:
         self._plugs, self._claimant, self._max_attempts = plugs, claimant, max_attempts
         self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="writer")
         self._room = threading.BoundedSemaphore(2 * _WRITERS)
+        self._stored = 0
+        self._away: Unavailable | None = None
 
     def drain(self, stopping: Callable[[], bool]) -> int:
-        """Work until nothing is queued or `stopping()`; returns the number of samples computed.
+        """Work until nothing is queued or `stopping()`; returns the number of samples stored.
 
-        What was computed is stored before it returns. Raises DatabaseUnavailable if a claim fails.
+        Raises Unavailable when a server is away: what was in hand is given back, and going on would only
+        compute it again.
         """
-        samples = 0
+        self._stored, self._away = 0, None
         try:
-            while not stopping():
+            while not stopping() and self._away is None:
                 works = claim(self._plugs.database, self._claimant)
                 if not works:
                     break
                 self._plugs.heartbeat.hold(works)
                 self._run(works)
-                samples += sum(work.num_samples for work in works)
         finally:
             self._wait_for_writers()
-        return samples
+        if self._away is not None:
+            raise self._away
+        return self._stored
 
     def close(self) -> None:
         """Let the writers end."""
@@ -97,6 +101,7 @@ class Pipeline:
                 return
             part = write_part(self._plugs.storage, work, samples, device)
             complete(self._plugs.database, self._plugs.storage, work, part)
+            self._stored += work.num_samples
         except LeaseLost as error:
             log.warning("chunk.lease_lost", job=str(work.job_id), error=str(error))
         except Exception as error:  # noqa: BLE001 - the edge of the writer's thread
@@ -111,6 +116,7 @@ class Pipeline:
         self._plugs.heartbeat.drop(work)
         try:
             if isinstance(error, Unavailable):
+                self._away = error
                 give_back(self._plugs.database, [work])
             else:
                 fail_attempt(self._plugs.database, work, _reason(error), self._max_attempts)

@@ -40,6 +40,7 @@ def recover(engine: Engine, max_attempts: int) -> Recovered:
             )
             fail_jobs(session, worn_out, error)
     with transaction(engine) as session:
+        session.execute(leases.cancel_leftovers())
         session.execute(workers.forget_silent_workers(_SILENT_TOO_LONG))
         waiting = tuple(session.scalars(leases.waiting_models(_WAITING_TOO_LONG)))
     return Recovered(len(expired) - len(worn_out), len(worn_out), waiting)

@@ -30,4 +30,5 @@ def register(app: Celery, pipeline: Pipeline) -> None:
 
 def stopping() -> bool:
     """Whether this process was asked to end: no new batch is begun then."""
-    return state.should_stop not in (None, False) or state.should_terminate not in (None, False)
+    # An exit status is set to say so, and 0 is one: it must not be taken for False.
+    return any(flag is not None and flag is not False for flag in (state.should_stop, state.should_terminate))

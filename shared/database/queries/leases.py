@@ -15,7 +15,15 @@ from sqlalchemy import Select, case, func, select, tuple_, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from shared.database.tables import LEASE_TOKENS, Chunk, Job
-from shared.jobs.states import ChunkState, JobState, chunk_states_before, job_states_before
+from shared.jobs.states import (
+    FINAL_JOB_STATES,
+    ChunkState,
+    JobState,
+    chunk_states_before,
+    job_states_before,
+)
+
+_UNFINISHED = tuple(set(JobState) - FINAL_JOB_STATES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +36,30 @@ class StoredPart:
     device: str
 
 
-def claimable(models: Collection[str], limit: int) -> Select[Chunk]:
-    """Queued chunks of these models, locked; what another worker has locked is passed over.
+def claimable(models: Collection[str], passed_over: Collection[int], limit: int) -> Select[Chunk]:
+    """Queued chunks of these models, of jobs that are not over, without those that were passed over.
 
     First chunks of all jobs come before second ones: a short job does not wait for a long one to end.
     """
     return (
         select(Chunk)
-        .where(Chunk.state == ChunkState.QUEUED, Chunk.model_id.in_(models))
+        .join(Job, Job.id == Chunk.job_id)
+        .where(
+            Chunk.state == ChunkState.QUEUED,
+            Chunk.model_id.in_(models),
+            Chunk.id.not_in(passed_over),
+            Job.state.in_(_UNFINISHED),
+        )
         .order_by(Chunk.position, Chunk.id)
         .limit(limit)
+    )
+
+
+def lock_queued(chunk_ids: Collection[int]) -> Select[int]:
+    """Those of these chunks that are still queued and that no other worker is about to take; locked."""
+    return (
+        select(Chunk.id)
+        .where(Chunk.id.in_(chunk_ids), Chunk.state == ChunkState.QUEUED)
         .with_for_update(skip_locked=True)
     )
 
@@ -60,9 +82,16 @@ def lease(chunk_ids: Collection[int], owner: str, duration: timedelta) -> Return
 
 def start_jobs(job_ids: Collection[UUID]) -> ReturningUpdate[UUID, int]:
     """Mark the queued ones among these jobs as running; returns their ids and new event numbers."""
+    # In the order of their ids: two workers that start the same jobs do not wait for each other in a circle.
+    queued = (
+        select(Job.id)
+        .where(Job.id.in_(job_ids), Job.state == JobState.QUEUED)
+        .order_by(Job.id)
+        .with_for_update()
+    )
     return (
         update(Job)
-        .where(Job.id.in_(job_ids), Job.state == JobState.QUEUED)
+        .where(Job.id.in_(queued))
         .values(state=JobState.RUNNING, started_at=func.now(), events=Job.events + 1)
         .returning(Job.id, Job.events)
     )
@@ -171,6 +200,17 @@ def cancel_queued_chunks(job_ids: Collection[UUID]) -> ReturningUpdate[int]:
     return (
         update(Chunk)
         .where(Chunk.job_id.in_(job_ids), Chunk.state == ChunkState.QUEUED)
+        .values(state=ChunkState.CANCELLED, finished_at=func.now())
+        .returning(Chunk.id)
+    )
+
+
+def cancel_leftovers() -> ReturningUpdate[int]:
+    """Chunks that came back to the queue after their job was over."""
+    over = select(Job.id).where(Job.id == Chunk.job_id, Job.state.not_in(_UNFINISHED)).exists()
+    return (
+        update(Chunk)
+        .where(Chunk.state == ChunkState.QUEUED, over)
         .values(state=ChunkState.CANCELLED, finished_at=func.now())
         .returning(Chunk.id)
     )

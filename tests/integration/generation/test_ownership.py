@@ -267,3 +267,22 @@ def test_a_result_whose_time_is_over_is_deleted_and_its_job_says_so(
     assert storage.keys(f"results/{overdue}") == []
     assert storage.keys(f"results/{kept}") != []
     assert read_events(engine, overdue)[-1].kind == EventKind.EXPIRED
+
+
+def test_what_another_worker_is_taking_is_passed_over_and_the_next_is_taken(engine: Engine) -> None:
+    save_job(engine, [6], per_chunk=2)
+    with transaction(engine) as other:
+        first = other.scalars(leases.claimable(["gem-1-bulk"], (), 1)).all()
+        assert other.scalars(leases.lock_queued([first[0].id])).all() == [first[0].id]
+        assert [work.position for work in claim(engine, claimant(batch=2))] == [1]
+
+
+def test_a_chunk_that_comes_back_after_its_job_is_over_is_not_computed_again(engine: Engine) -> None:
+    job_id = save_job(engine, [4], per_chunk=2)
+    first, second = claim(engine, claimant())
+    fail_attempt(engine, first, "broken", 1)
+    fail_attempt(engine, second, "broken", 3)
+    assert read_chunks(engine, job_id)[1].state == ChunkState.QUEUED
+    assert claim(engine, claimant()) == []
+    assert recover(engine, 3).waiting_models == ()
+    assert read_chunks(engine, job_id)[1].state == ChunkState.CANCELLED

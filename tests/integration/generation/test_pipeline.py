@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from uuid import UUID
 
 import orjson
@@ -19,6 +20,7 @@ from sqlalchemy import text
 from shared.catalog import Catalog
 from shared.database.engines import sync_engine, transaction
 from shared.database.queries.workers import live_workers
+from shared.errors import StorageUnavailable
 from shared.jobs.states import ChunkState, JobState
 from shared.results.part import decode_part
 from shared.storage.objects import ObjectStorage, open_storage
@@ -165,4 +167,25 @@ def test_a_worker_is_known_while_it_lives_and_forgotten_when_it_stops(
             assert (worker.id, worker.device, worker.models) == ("w", "cpu", {"gem-1-bulk": 1})
     with transaction(database) as session:
         assert session.scalars(live_workers(timedelta(seconds=5))).all() == []
+    database.dispose()
+
+
+def test_a_storage_that_is_away_ends_the_drain_and_costs_no_attempt(
+    database_url: str, engines: Mapping[str, Engine], tmp_path: Path
+) -> None:
+    storage = open_storage(f"file://{tmp_path}/objects")
+    (tmp_path / "objects").rename(tmp_path / "away")
+    (tmp_path / "objects").touch()
+    database = sync_engine(database_url)
+    with Heartbeat(database, WorkerCard("w", "cpu"), LEASE, timedelta(seconds=1)) as heartbeat:
+        workshop = Workshop(database, storage, heartbeat, engines)
+        job_id = save_job(database, [40], per_chunk=2)
+        with pytest.raises(StorageUnavailable, match="objects"):
+            workshop.drain(batch_samples=2)
+        chunks = read_chunks(database, job_id)
+        assert {chunk.state for chunk in chunks} == {ChunkState.QUEUED}
+        assert {chunk.attempts for chunk in chunks} == {0}
+        (tmp_path / "objects").unlink()
+        (tmp_path / "away").rename(tmp_path / "objects")
+        assert workshop.drain() == 40
     database.dispose()
