@@ -46,7 +46,7 @@ class Completer:
     def claim(self, limit: int) -> Sequence[Chunk]:
         """Own queued chunks, in the order of the queue; their jobs run."""
         with transaction(self.engine) as session:
-            waiting = [chunk.id for chunk in session.scalars(leases.claimable(self.models, limit))]
+            waiting = [chunk.id for chunk in session.scalars(leases.claimable(self.models, (), limit))]
             statement = leases.lease(waiting, "completer", _LEASE)
             chunks = session.scalars(statement, execution_options={"populate_existing": True}).all()
             for job_id, number in session.execute(leases.start_jobs({chunk.job_id for chunk in chunks})):
