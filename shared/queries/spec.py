@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from types import MappingProxyType
 
 
 class SamplingStrategy(StrEnum):
@@ -73,6 +72,3 @@ class QuerySpec:
     def num_samples(self) -> int:
         """The number of samples over all inputs."""
         return sum(item.num_samples for item in self.inputs)
-
-
-EMPTY: Mapping[str, str] = MappingProxyType({})

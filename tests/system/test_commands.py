@@ -74,11 +74,9 @@ def test_the_three_files_hold_equal_counts(machine: Machine, query: Path, tmp_pa
 
 def test_submit_without_waiting_prints_an_id_that_status_knows(machine: Machine, query: Path) -> None:
     job_id = genequeue(machine, "submit", query, "--model", "gem-1-bulk").stdout.strip()
-    state = json.loads(genequeue(machine, "status", job_id, "--wait").stdout or "{}") or json.loads(
-        genequeue(machine, "status", job_id).stdout
-    )
-    assert state["id"] == job_id
-    assert state["progress"]["samples_total"] == 4
+    state = json.loads(genequeue(machine, "status", job_id, "--wait").stdout)
+    assert (state["id"], state["status"]) == (job_id, "ready")
+    assert state["progress"] == {"samples_done": 4, "samples_total": 4, "percent": 100.0}
 
 
 def test_a_query_with_faults_lists_them_all_and_fails(machine: Machine, tmp_path: Path) -> None:
