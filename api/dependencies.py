@@ -14,8 +14,9 @@ from fastapi.security import HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from api.auth import Doorkeeper
+from api.services.catalog import LiveCatalog
 from api.services.links import LinkSigner
-from shared.catalog import Catalog, Model
+from shared.catalog import Catalog, Model, Offer
 from shared.database.engines import async_transaction
 from shared.messages import Message
 from shared.ontology.terms import Ontologies
@@ -30,11 +31,16 @@ class Plugs:
     settings: ApiSettings
     engine: AsyncEngine
     storage: Storage
-    catalog: Catalog
+    models: LiveCatalog
     ontologies: Ontologies
     ask: Callable[[Message], None]  # has a message sent soon
     doorkeeper: Doorkeeper
     links: LinkSigner
+
+    @property
+    def catalog(self) -> Catalog:
+        """What can be asked now: a snapshot, which no later change touches."""
+        return self.models.current
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +79,12 @@ async def _workspace(request: Request, plugs: PlugsOf, _: Annotated[object, Depe
     return await plugs.doorkeeper.workspace(request.headers.get("authorization"))
 
 
-def _model(model_id: str, plugs: PlugsOf, _: Annotated[int, Depends(_workspace)]) -> Model:
-    return plugs.catalog.get(model_id)
+async def _offer(model_id: str, plugs: PlugsOf, _: Annotated[int, Depends(_workspace)]) -> Offer:
+    return await plugs.models.offer(model_id)
+
+
+def _model(offer: Annotated[Offer, Depends(_offer)]) -> Model:
+    return offer.model
 
 
 def _base_url(request: Request, plugs: PlugsOf) -> str:
@@ -85,5 +95,6 @@ def _base_url(request: Request, plugs: PlugsOf) -> str:
 # not saved, and a download holds no connection.
 Work = Annotated[UnitOfWork, Depends(_unit_of_work, scope="function")]
 WorkspaceId = Annotated[int, Depends(_workspace)]
+OfferOf = Annotated[Offer, Depends(_offer)]
 ModelOf = Annotated[Model, Depends(_model)]
 BaseUrl = Annotated[str, Depends(_base_url)]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from importlib.metadata import version
 
 import structlog
@@ -15,8 +16,9 @@ from api.auth import Doorkeeper
 from api.dependencies import Plugs
 from api.errors import install_error_handlers
 from api.middleware import CollapseSlashes, RequestContext
-from api.routes import downloads, health, models, predict, queries, vocabulary
+from api.routes import downloads, health, metrics, models, predict, queries, validate, vocabulary
 from api.schemas.errors import ErrorBody
+from api.services.catalog import LiveCatalog
 from api.services.links import LinkSigner
 from shared.catalog import Catalog
 from shared.database.engines import async_engine
@@ -24,6 +26,7 @@ from shared.errors import GeneQueueError
 from shared.ontology.terms import Ontologies
 from shared.queue import WakeUps, celery_app
 from shared.settings import ApiSettings, read_settings
+from shared.shelf import Shelf
 from shared.storage.objects import Credentials, open_storage
 from shared.telemetry import configure_logs
 
@@ -70,7 +73,7 @@ def build_app(settings: ApiSettings) -> FastAPI:
         redoc_url=None,
         responses=_REFUSALS,
     )
-    for router in (models, vocabulary, predict, queries, downloads, health):
+    for router in (models, vocabulary, predict, validate, queries, downloads, health, metrics):
         app.include_router(router.router)
     install_error_handlers(app)
     app.add_middleware(CollapseSlashes)
@@ -87,7 +90,12 @@ def _lifespan(settings: ApiSettings) -> Callable[[FastAPI], AbstractAsyncContext
         except GeneQueueError as error:
             log.error("api.cannot_start", error=str(error))
             raise
+        await plugs.models.look_if_possible()
+        following = asyncio.create_task(plugs.models.follow())
         yield
+        following.cancel()
+        with suppress(asyncio.CancelledError):
+            await following
         await plugs.engine.dispose()
         await run_in_threadpool(wake_ups.close)
 
@@ -99,11 +107,13 @@ def _plug_in(settings: ApiSettings, wake_ups: WakeUps) -> Plugs:
     engine = async_engine(settings.database_url.get_secret_value(), settings.database_pool_size)
     ontologies = Ontologies.open()
     ontologies.load()
+    storage = open_storage(settings.storage_url, Credentials(*settings.storage_keys))
+    shelf = Shelf(Catalog.open(settings.models_dir), storage, settings.models_cache)
     return Plugs(
         settings=settings,
         engine=engine,
-        storage=open_storage(settings.storage_url, Credentials(*settings.storage_keys)),
-        catalog=Catalog.open(settings.models_dir),
+        storage=storage,
+        models=LiveCatalog(engine, shelf),
         ontologies=ontologies,
         ask=wake_ups.ask,
         doorkeeper=Doorkeeper(engine, open_door=settings.auth == "off"),

@@ -9,11 +9,18 @@ from uuid import uuid4
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bound_contextvars, clear_contextvars
+
+from shared.metrics import REQUEST_SECONDS, SUBMITS
 
 log = structlog.get_logger()
 
 _HEADER = "x-request-id"
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+# Whatever is asked about a job, its id stands here.
+_JOB = re.compile(r"/(?:model-queries|downloads)/([0-9a-fA-F-]{36})(?:/|$)")
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+_SUBMIT = "/api/models/{model_id}/predict"
 _SLASHES, _RAW_SLASHES = re.compile(r"/{2,}"), re.compile(rb"/{2,}")
 
 
@@ -50,16 +57,17 @@ class RequestContext:
             return
         request_id = _request_id(Headers(scope=scope))
         scope.setdefault("state", {})["request_id"] = request_id
-        began, status = time.perf_counter(), 0
+        began, status, waited = time.perf_counter(), 0, 0.0
 
         async def echoing(message: Message) -> None:
-            nonlocal status
+            nonlocal status, waited
             if message["type"] == "http.response.start":
-                status = int(message["status"])
+                status, waited = int(message["status"]), time.perf_counter() - began
                 MutableHeaders(scope=message)[_HEADER] = request_id
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        clear_contextvars()
+        with bound_contextvars(request_id=request_id, **_job_of(scope)):
             try:
                 await self._app(scope, receive, echoing)
             finally:
@@ -70,8 +78,25 @@ class RequestContext:
                     status=status,
                     seconds=round(time.perf_counter() - began, 4),
                 )
+                _count(scope, status, waited)
 
 
 def _request_id(headers: Headers) -> str:
     asked = headers.get(_HEADER, "")
     return asked if _SANE_ID.fullmatch(asked) else uuid4().hex
+
+
+def _job_of(scope: Scope) -> dict[str, str]:
+    found = _JOB.search(scope["path"])
+    return {"job": found.group(1).lower()} if found else {}
+
+
+def _count(scope: Scope, status: int, waited: float) -> None:
+    """By the route's template: what stands in a path would be a label of its own each."""
+    if status == 0:
+        return  # The caller went away before there was an answer.
+    route = getattr(scope.get("route"), "path", "none")
+    method = scope["method"] if scope["method"] in _METHODS else "other"
+    REQUEST_SECONDS.labels(method, route, str(status)).observe(waited)
+    if route == _SUBMIT and method == "POST":
+        SUBMITS.labels("accepted" if status < 400 else "rejected" if status < 500 else "failed").inc()

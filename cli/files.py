@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,10 @@ import pyarrow.parquet as pq
 from scipy import sparse
 
 from cli.client import ARROW, Client, RequestFailed
+from cli.rows import LATENTS, Rows, rows_of
 
 # A sparse matrix stores two numbers for each count that is not zero.
 _SPARSE_BELOW = 0.4
-LATENTS = ("biological", "technical", "perturbation")
 Writer = Callable[[pa.RecordBatchReader, dict[str, Any], Sequence[dict[str, Any]], Path], int]
 
 
@@ -46,66 +47,82 @@ def write_parquet(
 ) -> int:
     """One row per sample, counts in a list column; the order of the genes stands in the file's metadata."""
     del state, genes
-    schema = pa.schema(
-        [
-            *(field.with_type(pa.string()) for field in reader.schema.field("metadata").type),
-            pa.field("counts", pa.list_(pa.int32())),
-            *(pa.field(f"{group}_latent", pa.list_(pa.float32())) for group in LATENTS),
-        ],
-        metadata=reader.schema.metadata,
-    )
-    options: dict[str, Any] = {
-        "compression": "zstd",
-        "compression_level": 1,
-        "use_dictionary": [field.name for field in reader.schema.field("metadata").type],
-        "column_encoding": {"counts.list.element": "BYTE_STREAM_SPLIT"},
-    }
-    rows = 0
-    with pq.ParquetWriter(path, schema, **options) as writer:
+    rows, writer = 0, None
+    with ExitStack() as files:
         for batch in reader:
-            columns = {**_metadata(batch), "counts": batch.column("counts").cast(pa.list_(pa.int32()))}
-            columns |= {f"{group}_latent": batch.column(f"{group}_latent") for group in LATENTS}
-            writer.write_batch(pa.record_batch([columns[name] for name in schema.names], schema=schema))
+            table = _plain(rows_of(batch)).replace_schema_metadata(reader.schema.metadata)
+            if writer is None:
+                writer = files.enter_context(pq.ParquetWriter(path, table.schema, **_parquet_options(table)))
+            writer.write_table(table)
             rows += batch.num_rows
     return rows
+
+
+def _plain(rows: Rows) -> pa.Table:
+    """Flat columns of plain types: texts, numbers, lists of numbers."""
+    metadata = {name: values.cast(pa.string()) for name, values in rows.metadata.items()}
+    counts = {"counts": rows.counts.cast(pa.list_(pa.int32()))}
+    latents = {f"{group}_latent": rows.latents[group] for group in LATENTS}
+    return pa.table({**metadata, **rows.probabilities, **counts, **latents})
+
+
+def _parquet_options(table: pa.Table) -> dict[str, Any]:
+    return {
+        "compression": "zstd",
+        "compression_level": 1,
+        "use_dictionary": [field.name for field in table.schema if field.type == pa.string()],
+        "column_encoding": {"counts.list.element": "BYTE_STREAM_SPLIT"},
+    }
 
 
 def write_csv(
     reader: pa.RecordBatchReader, state: dict[str, Any], genes: Sequence[dict[str, Any]], path: Path
 ) -> int:
-    """One row per sample: the metadata, then a column per gene, named by Ensembl id."""
+    """One row per sample: the metadata, then a column per gene, named by Ensembl id.
+
+    A prediction has its probabilities in the place of genes, in columns named `field=value`.
+    """
     del state
-    rows = 0
+    written = 0
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         for batch in reader:
-            metadata = _metadata(batch)
-            if not rows:
-                writer.writerow([*metadata, *(gene["ensembl_id"] for gene in genes)])
-            columns = [values.to_pylist() for values in metadata.values()]
-            counts = _counts(batch)
+            rows = rows_of(batch)
+            names = rows.probabilities or [gene["ensembl_id"] for gene in genes]
+            if not written:
+                writer.writerow([*rows.metadata, *names])
+            columns = [
+                values.to_pylist() for values in (*rows.metadata.values(), *rows.probabilities.values())
+            ]
+            numbers = [[]] * batch.num_rows if rows.probabilities else rows.matrix.tolist()
             for index in range(batch.num_rows):
-                writer.writerow([*(column[index] for column in columns), *counts[index].tolist()])
-            rows += batch.num_rows
-    return rows
+                writer.writerow([*(column[index] for column in columns), *numbers[index]])
+            written += batch.num_rows
+    return written
 
 
 def write_h5ad(
     reader: pa.RecordBatchReader, state: dict[str, Any], genes: Sequence[dict[str, Any]], path: Path
 ) -> int:
-    """AnnData: counts in X, metadata in obs, genes and symbols in var, latents in obsm, provenance in uns."""
-    batches = list(reader)
-    counts = np.concatenate([_counts(batch).astype(np.int32) for batch in batches])
-    metadata = [_metadata(batch) for batch in batches]
-    obs = {name: [value for each in metadata for value in each[name].to_pylist()] for name in metadata[0]}
+    """AnnData: counts in X, metadata in obs, genes and symbols in var, latents in obsm, provenance in uns.
+
+    A prediction has its reconstruction in X, and its probabilities in obsm.
+    """
+    batches = [rows_of(batch) for batch in reader]
+    counts = np.concatenate([rows.matrix.astype(np.int32) for rows in batches])
+    obs = _joined([rows.metadata for rows in batches])
     samples = pd.Index([f"sample_{index}" for index in range(len(counts))], dtype=object)
     var = _frame({name: [gene[name] for gene in genes] for name in genes[0]}).set_index("ensembl_id")
     var.index = var.index.astype(object)
-    latents = {f"X_{group}_latent": _latent(batches, group) for group in LATENTS}
+    obsm: dict[str, Any] = {
+        f"X_{group}_latent": np.concatenate([rows.latent(group) for rows in batches]) for group in LATENTS
+    }
+    if probabilities := _joined([rows.probabilities for rows in batches]):
+        obsm["probabilities"] = pd.DataFrame(probabilities, index=samples)
     mostly_zeros = np.count_nonzero(counts) < _SPARSE_BELOW * counts.size
     matrix = sparse.csr_matrix(counts) if mostly_zeros else counts
-    data = anndata.AnnData(matrix, obs=_frame(obs).set_index(samples), var=var, obsm=latents)
-    names = ("id", "model_id", "model_version", "seed", "sampling_strategy", "total_count")
+    data = anndata.AnnData(matrix, obs=_frame(obs).set_index(samples), var=var, obsm=obsm)
+    names = ("id", "model_id", "model_version", "request_type", "seed", "sampling_strategy", "total_count")
     data.uns["genequeue"] = {name: state[name] for name in names if state.get(name) is not None}
     data.write_h5ad(path, compression="gzip")
     return len(counts)
@@ -123,19 +140,9 @@ def _column(values: list[Any]) -> pd.Series[Any]:
     return pd.Series(values, dtype=object if isinstance(values[0], str) else None)
 
 
-def _metadata(batch: pa.RecordBatch) -> dict[str, pa.Array]:
-    column = batch.column("metadata")
-    return {field.name: column.field(index) for index, field in enumerate(column.type)}
-
-
-def _counts(batch: pa.RecordBatch) -> np.ndarray[Any, np.dtype[np.int64]]:
-    flat: np.ndarray[Any, np.dtype[np.int64]] = batch.column("counts").flatten().to_numpy()
-    return flat.reshape(batch.num_rows, -1)
-
-
-def _latent(batches: Sequence[pa.RecordBatch], group: str) -> np.ndarray[Any, np.dtype[np.float32]]:
-    columns = [batch.column(f"{group}_latent") for batch in batches]
-    return np.concatenate([column.flatten().to_numpy().reshape(len(column), -1) for column in columns])
+def _joined(batches: Sequence[dict[str, pa.Array]]) -> dict[str, list[Any]]:
+    """The columns of all batches, as lists."""
+    return {name: [value for each in batches for value in each[name].to_pylist()] for name in batches[0]}
 
 
 class _Body(io.RawIOBase):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from cli import keys, train
+from cli import keys, models, train
 from cli.console import complain
-from cli.models import models
+from cli.doctor.command import doctor
+from cli.evaluate import evaluate
 from cli.submit import status, submit
 from cli.up import up
 from shared.errors import GeneQueueError, InvalidInput
@@ -18,9 +19,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(up)
-app.command()(models)
 app.command()(submit)
 app.command()(status)
+app.command()(doctor)
+app.command()(evaluate)
+app.add_typer(models.app, name="models")
 app.add_typer(keys.app, name="keys")
 app.add_typer(train.app, name="train")
 

@@ -12,7 +12,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from cli.check import show_check
 from cli.client import Client
+from cli.coverage import recall_coverage, show_coverage
 from cli.options import DEFAULT_URL, Key, Output, Url, Wait
 from shared.errors import GeneQueueError, InvalidInput
 
@@ -26,19 +28,30 @@ def submit(
     model: Annotated[str, typer.Option("--model", "-m", help="The model's id; see `genequeue models`.")],
     wait: Wait = False,
     output: Output = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only say whether the query is valid, and what it will cost.")
+    ] = False,
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
     """Send a query; print its id, or wait for its result and write it to a file."""
+    if check and (wait or output is not None):
+        raise InvalidInput("--check runs nothing: there is no result to wait for or to write. Leave one out.")
     if output is not None and output.suffix not in FORMATS:
         raise InvalidInput(
             f"{output} ends in {output.suffix or 'nothing'!r}; it can end in {', '.join(FORMATS)}."
         )
     client = Client(url, key)
+    if check:
+        show_check(Console(), client.post(f"/api/models/{model}/validate", _read_query(query)))
+        return
     job_id = client.post(f"/api/models/{model}/predict", _read_query(query))["modelQueryId"]
     print(job_id)
+    state = next(client.watch(job_id))
+    show_coverage(console, state["coverage"], state["warnings"])
     if wait or output is not None:
         follow(client, job_id)
+        recall_coverage(console, state["coverage"])
     if output is not None:
         download(client, job_id, output)
 
@@ -53,7 +66,8 @@ def status(
     """Say how a query stands; wait for it and write its result if asked to."""
     client = Client(url, key)
     if wait or output is not None:
-        follow(client, job_id)
+        state = follow(client, job_id)
+        show_coverage(console, state["coverage"], state["warnings"])
     if output is not None:
         download(client, job_id, output)
         return
@@ -61,8 +75,8 @@ def status(
     print(json.dumps(state, indent=2))
 
 
-def follow(client: Client, job_id: str) -> None:
-    """Draw progress in samples until the job ends. Raises GeneQueueError if it ends without a result."""
+def follow(client: Client, job_id: str) -> dict[str, Any]:
+    """Draw progress in samples until the job ends; its last state. Raises GeneQueueError without a result."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     state: dict[str, Any] = {}
     try:
@@ -74,12 +88,11 @@ def follow(client: Client, job_id: str) -> None:
     except KeyboardInterrupt:
         console.print(f"The query goes on without you. See how it stands: genequeue status {job_id}")
         raise typer.Exit(130) from None
-    for warning in state.get("warnings", ()):
-        console.print(f"[yellow]note[/] {warning}", highlight=False)
     if state.get("status") != "ready":
         raise GeneQueueError(
             f"The query ended as {state.get('status')}: {state.get('error') or 'no reason given'}"
         )
+    return state
 
 
 def download(client: Client, job_id: str, output: Path) -> None:

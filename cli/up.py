@@ -23,6 +23,7 @@ from cli.machine.services import (
     generation_program,
     local_url,
     upkeep_program,
+    with_metrics,
     with_our_packages,
     worker_is_alive,
 )
@@ -39,12 +40,21 @@ def up(
     data_dir: Annotated[Path, typer.Option(help="Where all of it is kept.")] = DATA_DIR,
     port: Annotated[int, typer.Option(help="The API's port.", min=1, max=65535)] = 8000,
     host: Annotated[str, typer.Option(help="The address that the API listens on.")] = "127.0.0.1",
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            help="Where the generation worker shows its figures to Prometheus; upkeep takes the next port.",
+            envvar="GENEQUEUE_METRICS_PORT",
+            min=1,
+            max=65534,
+        ),
+    ] = None,
 ) -> None:
     """Run GeneQueue on this machine until Ctrl-C: Postgres, Valkey, the API and the workers."""
     folder = DataFolder(data_dir.resolve())
     with Interrupts() as interrupts, folder.taken():
         refuse_unless_free(host, port)
-        machine = _Machine(folder, interrupts, host, port)
+        machine = _Machine(folder, interrupts, host, port, metrics_port)
         try:
             machine.start()
             machine.keep_running()
@@ -58,9 +68,11 @@ def up(
 class _Machine:
     """One run: from nothing to ready, kept so, and back to nothing."""
 
-    def __init__(self, folder: DataFolder, interrupts: Interrupts, host: str, port: int) -> None:
+    def __init__(
+        self, folder: DataFolder, interrupts: Interrupts, host: str, port: int, metrics_port: int | None
+    ) -> None:
         self._folder, self._interrupts = folder, interrupts
-        self._host, self._port = host, port
+        self._host, self._port, self._metrics_port = host, port, metrics_port
         self._url = local_url(host, port)
         self._supervisor = Supervisor(say)
 
@@ -106,7 +118,10 @@ class _Machine:
         environment = with_our_packages({**os.environ, **places.environment})
         # The generation worker takes longest.
         self._supervisor.launch(
-            [generation_program(self._folder, environment), upkeep_program(self._folder, environment)]
+            [
+                generation_program(self._folder, with_metrics(environment, self._metrics_port)),
+                upkeep_program(self._folder, with_metrics(environment, self._metrics_port, after=1)),
+            ]
         )
         self._supervisor.launch([api_program(self._folder, environment, self._host, self._port)])
 
@@ -134,6 +149,7 @@ class _Machine:
                 database_url=self._places.database_url,
                 redis_url=self._places.redis_url,
                 storage_url=self._places.storage_url,
+                models_dir=self._places.models_dir,
                 pid=os.getpid(),
                 processes=self._supervisor.processes,
             )

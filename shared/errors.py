@@ -14,6 +14,7 @@ GeneQueueError
 ├── Conflict
 │   ├── IllegalTransition        a move that the table of legal moves does not have
 │   ├── LeaseLost                the fencing token is no longer the current one
+│   ├── ModelUnusable            a model that was added and cannot be served, with the reason
 │   └── ResultNotReady           a result asked for before the job is ready, or of one that failed
 ├── CheckpointError
 │   ├── CheckpointMissing
@@ -22,6 +23,7 @@ GeneQueueError
 ├── JobFailed                    a job that ended without a result while its caller waited
 ├── ResultLate                   a job whose caller waited as long as it may; the job goes on
 ├── ResultDamaged                a stored part that is missing or is not what was stored
+├── InputDamaged                 stored counts of a query that are missing or are not what was stored
 ├── SetupError                   this machine or its configuration cannot run what was asked
 └── Unavailable (retryable)      a server that does not answer
     ├── DatabaseUnavailable
@@ -110,6 +112,10 @@ class LeaseLost(Conflict):
     """The fencing token is no longer the current one: somebody else owns the chunk now."""
 
 
+class ModelUnusable(Conflict):
+    """A model that was added, and that this process cannot serve; the text says why."""
+
+
 class ResultNotReady(Conflict):
     """A result asked for before the job is ready, or of a job that failed."""
 
@@ -140,6 +146,10 @@ class ResultLate(GeneQueueError):
 
 class ResultDamaged(GeneQueueError):
     """A stored part that is missing, or is not what was stored."""
+
+
+class InputDamaged(GeneQueueError):
+    """The counts that a query brought along are missing from the storage, or are not what was stored."""
 
 
 class SetupError(GeneQueueError):

@@ -9,8 +9,9 @@ import threading
 
 import structlog
 from celery import Celery
+from kombu.entity import Queue as BrokerQueue
 
-from shared.messages import Message
+from shared.messages import Message, Queue
 
 log = structlog.get_logger()
 
@@ -30,8 +31,9 @@ def celery_app(name: str, redis_url: str) -> Celery:
         },
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
-        task_acks_late=True,
-        task_reject_on_worker_lost=True,
+        # Not acknowledged: a message whose acknowledgement is lost with its connection would count as one in
+        # hand for ever, and a worker that may hold one would hear nothing any more.
+        task_queues=[_unacknowledged(queue) for queue in Queue],
         task_ignore_result=True,
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
@@ -40,6 +42,10 @@ def celery_app(name: str, redis_url: str) -> Celery:
         timezone="UTC",
     )
     return app
+
+
+def _unacknowledged(queue: Queue) -> BrokerQueue:
+    return BrokerQueue(str(queue), routing_key=str(queue), no_ack=True)  # type: ignore[no-untyped-call]
 
 
 class WakeUps:

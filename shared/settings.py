@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -14,15 +15,20 @@ from shared.errors import SetupError
 MODELS_OF_THIS_CHECKOUT = Path(__file__).resolve().parent.parent / "models"
 
 
-class ServerSettings(BaseSettings):
-    """Where the servers are; every process reads these. Environment names begin with GENEQUEUE_."""
+def user_cache() -> Path:
+    """Where this user's programs keep what can be fetched again."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "genequeue" / "models"
+
+
+class CatalogSettings(BaseSettings):
+    """Where models are and the rows that name them. Environment names begin with GENEQUEUE_."""
 
     model_config = SettingsConfigDict(env_prefix="GENEQUEUE_", extra="ignore")
 
     database_url: SecretStr
-    redis_url: SecretStr
     storage_url: str
     models_dir: Path = MODELS_OF_THIS_CHECKOUT
+    models_cache: Path = Field(default_factory=user_cache)
     aws_access_key_id: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("GENEQUEUE_STORAGE_ACCESS_KEY_ID", "AWS_ACCESS_KEY_ID")
     )
@@ -30,13 +36,19 @@ class ServerSettings(BaseSettings):
         default=None,
         validation_alias=AliasChoices("GENEQUEUE_STORAGE_SECRET_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY"),
     )
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @property
     def storage_keys(self) -> tuple[str | None, str | None]:
         """Access key id and secret of the storage; None where the machine's own role is meant."""
         key, secret = self.aws_access_key_id, self.aws_secret_access_key
         return key.get_secret_value() if key else None, secret.get_secret_value() if secret else None
+
+
+class ServerSettings(CatalogSettings):
+    """Where the servers are; every process reads these."""
+
+    redis_url: SecretStr
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
 class ApiSettings(ServerSettings):
@@ -51,6 +63,8 @@ class ApiSettings(ServerSettings):
     stream_wait: timedelta = timedelta(minutes=9)  # clients give up after ten
     database_pool_size: int = Field(default=10, gt=0)
     samples_per_chunk: int | None = Field(default=None, gt=0)
+    # Who may read GET /metrics: anybody, callers in private networks, nobody.
+    metrics: Literal["on", "private", "off"] = "private"
 
 
 class WorkerSettings(ServerSettings):
@@ -63,15 +77,21 @@ class WorkerSettings(ServerSettings):
     sweep_interval: timedelta = timedelta(seconds=2)
     expire_interval: timedelta = timedelta(minutes=1)
     batch_samples: int = Field(default=512, gt=0)
+    models_in_memory: int = Field(default=4, gt=0)
+    metrics_port: int | None = Field(default=None, gt=0, lt=1 << 16)  # None: no figures are served
+    metrics_host: str = "127.0.0.1"
 
 
-S = TypeVar("S", bound=ServerSettings)
+S = TypeVar("S", bound=CatalogSettings)
 
 
-def read_settings(kind: type[S]) -> S:
-    """The settings that the environment holds. Raises SetupError, naming each variable that is wrong."""
+def read_settings(kind: type[S], **given: Any) -> S:
+    """The settings that the environment holds; what is given wins.
+
+    Raises SetupError, naming each variable that is wrong.
+    """
     try:
-        return kind()
+        return kind(**given)
     except ValidationError as error:
         faults = (f"{_variable(fault['loc'][0])}: {fault['msg']}" for fault in error.errors())
         raise SetupError(f"The environment does not fit. {'; '.join(faults)}.") from None

@@ -54,6 +54,6 @@ async def download(
     job_id = job_id_of(query_id)
     plugs.links.check(job_id, expires, signature)
     job = await job_behind_link(work.session, job_id)
-    stored = await stored_result(work.session, job, plugs.catalog)
+    stored = await stored_result(work.session, job, plugs.models)
     parts = await run_in_threadpool(open_parts, plugs.storage, stored.parts)
     return stream_result(request, stream_json(stored.header, parts), JSON, f"{job_id}.json")

@@ -27,7 +27,8 @@ async def live() -> Alive:
 async def ready(plugs: PlugsOf, response: Response) -> Readiness:
     """200 when Postgres, the storage and the catalog answer; otherwise 503, saying which does not."""
     checks = await check_all(plugs.engine, plugs.storage, plugs.catalog)
+    broken = [str(model) for model in plugs.catalog.broken]
     if all(verdict == OK for verdict in checks.values()):
-        return Readiness(status="ready", checks=checks)
+        return Readiness(status="ready", checks=checks, broken_models=broken)
     response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
-    return Readiness(status="not ready", checks=checks)
+    return Readiness(status="not ready", checks=checks, broken_models=broken)

@@ -12,19 +12,18 @@ from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from api.dependencies import BaseUrl, ModelOf, Plugs, PlugsOf, Work, WorkspaceId
+from api.dependencies import BaseUrl, OfferOf, Plugs, PlugsOf, Work, WorkspaceId
 from api.schemas.accept import accepts
-from api.schemas.body import RequestBody, read_body
+from api.schemas.body import read_body
 from api.schemas.errors import ErrorBody
 from api.schemas.jobs import Accepted
 from api.schemas.query import QUERY_EXAMPLES, query_schema
 from api.services.live import CallerGone, Following, finished_parts
 from api.services.results import read_part
-from api.services.submit import PreparedJob, SubmitPolicy, prepare_job, save_prepared
-from api.services.warnings import placement_warnings
-from shared.catalog import Model
+from api.services.submit import PreparedJob, SubmitPolicy, prepare_job, save_prepared, store_objects
+from api.services.understand import understand
+from shared.catalog import Offer
 from shared.messages import WAKE_GENERATION
-from shared.queries.check import check_query
 from shared.results.arrow_form import MEDIA_TYPE, ArrowStream
 from shared.results.header import ResultHeader
 from shared.storage.port import Storage
@@ -49,7 +48,7 @@ router = APIRouter(prefix="/api/models", tags=["Predict"])
     },
 )
 async def predict(
-    model: ModelOf,
+    offer: OfferOf,
     workspace_id: WorkspaceId,
     work: Work,
     plugs: PlugsOf,
@@ -62,24 +61,28 @@ async def predict(
     With `Accept: application/vnd.apache.arrow.stream` the answer is the result itself, streamed part by part.
     """
     body = await read_body(request, plugs.settings.max_body_bytes)
-    job = await run_in_threadpool(_understand, body, model, workspace_id, plugs)
+    query = await run_in_threadpool(body.json)
+    offer = await plugs.models.pinned(offer, query)
+    job = await run_in_threadpool(_prepare, query, offer, workspace_id, plugs)
     await save_prepared(work.session, job)
     work.after_commit(WAKE_GENERATION)
     location = f"{base_url}/api/model-queries/{job.id}"
     if accepts(request.headers.get("accept", ""), MEDIA_TYPE):
         following = Following(plugs.engine, job.id, len(job.chunks), plugs.settings.stream_wait)
-        header = ResultHeader(model.gene_order, model.model_id, model.manifest.version)
+        model = offer.model
+        header = ResultHeader(model.gene_order, offer.public_id, model.version, offer.request_type)
         return LiveResult(following, header, plugs.storage, location)
     response.headers["Location"] = location
     return Accepted(modelQueryId=job.id)
 
 
-def _understand(body: RequestBody, model: Model, workspace_id: int, plugs: Plugs) -> PreparedJob:
-    """All of the work that needs no server; a large query takes long, so it runs in a thread."""
-    spec = check_query(body.json(), model.rules, plugs.ontologies)
-    warnings = placement_warnings(spec, model.vocabulary, plugs.ontologies.label)
+def _prepare(query: object, offer: Offer, workspace_id: int, plugs: Plugs) -> PreparedJob:
+    """All of the work before the rows; a large query takes long, so it runs in a thread."""
+    understood = understand(query, offer.rules, plugs.ontologies)
     policy = SubmitPolicy(plugs.settings.result_lifetime, plugs.settings.samples_per_chunk)
-    return prepare_job(spec, model, workspace_id, warnings, policy)
+    job = prepare_job(understood, offer.model, workspace_id, policy)
+    store_objects(plugs.storage, job)
+    return job
 
 
 class LiveResult(Response):

@@ -74,7 +74,7 @@ async def result(
 ) -> Response:
     """The samples of a ready query, as an Arrow IPC stream or as JSON."""
     job = await job_of(work.session, query_id, workspace_id)
-    stored = await stored_result(work.session, job, plugs.catalog)
+    stored = await stored_result(work.session, job, plugs.models)
     parts = await run_in_threadpool(open_parts, plugs.storage, stored.parts)
     if (format or _asked_for(request)) is ResultFormat.JSON:
         return stream_result(request, json_form.stream_json(stored.header, parts), JSON, f"{job.id}.json")

@@ -18,3 +18,6 @@ class Readiness(BaseModel):
 
     status: Literal["ready", "not ready"]
     checks: dict[str, str] = Field(examples=[{"catalog": "ok", "database": "ok", "storage": "ok"}])
+    broken_models: list[str] = Field(
+        description="Added models that cannot be served, and why; the others are not touched by it."
+    )

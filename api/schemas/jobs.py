@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from api.schemas.coverage import CoverageList, coverage_list
 from shared.database.tables import Job
 from shared.jobs.states import JobState
 
@@ -61,13 +62,21 @@ class JobBody(BaseModel):
         examples=[
             [
                 "inputs[0].metadata.tissue_ontology_id: UBERON:0001115 (left lobe of liver) is placed at its "
-                "nearest known ancestor UBERON:0002107 (liver), 1 step up."
+                "nearest known ancestor UBERON:0002107 (liver), 2 steps up."
             ]
         ],
     )
+    coverage: CoverageList = Field(
+        description="How well the model knows each value of the query, the least known first."
+    )
+    request_type: str = Field(examples=["baseline"])
     sampling_strategy: str
     total_count: int
     deterministic_latents: bool
+    conditioning: list[str] = Field(description="The latents that are taken from the reference counts.")
+    fixed_total_count: bool = Field(
+        description="Whether total_count holds for samples with reference counts."
+    )
     seed: int = Field(description="Sent with the same query, it gives the same result.")
     source: str | None
     created_at: datetime
@@ -92,9 +101,13 @@ class JobBody(BaseModel):
             waiting_for=waiting_for,
             error=error,
             warnings=job.warnings,
+            coverage=coverage_list(job.coverage),
+            request_type=job.request_type,
             sampling_strategy=job.sampling_strategy,
             total_count=job.total_count,
             deterministic_latents=job.deterministic_latents,
+            conditioning=job.conditioning,
+            fixed_total_count=job.fixed_total_count,
             seed=job.seed,
             source=job.source,
             created_at=job.created_at,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, Field
 
-from shared.catalog import Model
+from shared.catalog import Offer
 
+ADDED = "A model that was added to this server by those who run it."
 ORIGIN = (
     "A starter model of GeneQueue, trained on public data. "
     "It is not the hosted service's model of the same id and does not give the same counts."
@@ -21,7 +23,11 @@ class ModelSummary(BaseModel):
     title: str
     description: str
     origin: str = Field(examples=[ORIGIN])
-    version: int
+    base_model_id: str = Field(description="The same model, whichever way it is asked.")
+    request_type: str = Field(examples=["baseline"])
+    version: int = Field(description="The newest, which answers unless a query pins another.")
+    versions: list[int] = Field(description="What `model_version` of a query may say, the newest first.")
+    added_at: datetime | None = Field(description="Null for a starter model.")
     modality: str = Field(examples=["bulk"])
     num_genes: int
     default_total_count: int
@@ -29,9 +35,9 @@ class ModelSummary(BaseModel):
     licence: str
 
     @classmethod
-    def of(cls, model: Model) -> ModelSummary:
-        """What the list says of a model."""
-        return cls(**_summary(model))
+    def of(cls, offer: Offer, versions: list[int]) -> ModelSummary:
+        """What the list says of a model, asked in one way."""
+        return cls(**_summary(offer, versions))
 
 
 class ModelDetail(ModelSummary):
@@ -44,11 +50,11 @@ class ModelDetail(ModelSummary):
     links: dict[str, str]
 
     @classmethod
-    def of(cls, model: Model) -> ModelDetail:
-        """All that is public about a model."""
-        manifest, route = model.manifest, f"/api/models/{model.model_id}"
+    def of(cls, offer: Offer, versions: list[int]) -> ModelDetail:
+        """All that is public about a model, asked in one way."""
+        model, manifest, route = offer.model, offer.model.manifest, f"/api/models/{offer.public_id}"
         return cls(
-            **_summary(model),
+            **_summary(offer, versions),
             latent_sizes=dict(manifest.latent_sizes),
             samples_per_chunk=manifest.samples_per_chunk,
             sha256=dict(manifest.digests),
@@ -100,14 +106,18 @@ class GeneList(BaseModel):
     genes: list[GeneBody]
 
 
-def _summary(model: Model) -> dict[str, Any]:
-    manifest = model.manifest
+def _summary(offer: Offer, versions: list[int]) -> dict[str, Any]:
+    model, manifest = offer.model, offer.model.manifest
     return {
-        "model_id": manifest.model_id,
-        "title": manifest.title,
+        "model_id": offer.public_id,
+        "title": offer.title,
         "description": manifest.description,
-        "origin": ORIGIN,
-        "version": manifest.version,
+        "origin": ORIGIN if model.added_at is None else ADDED,
+        "base_model_id": model.model_id,
+        "request_type": str(offer.request_type),
+        "version": model.version,
+        "versions": versions,
+        "added_at": model.added_at,
         "modality": str(manifest.modality),
         "num_genes": len(model.genes),
         "default_total_count": manifest.default_total_count,

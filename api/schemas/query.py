@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared.queries.fields import METADATA_FIELDS, Kind, MetadataField
+from shared.queries.fields import FIELD_BY_NAME, Kind, LatentGroup, MetadataField
+from shared.queries.forms import FORMS, QueryForm
+from shared.queries.input_values import COUNTS, METADATA, NUM_SAMPLES
+from shared.queries.options import INPUTS
 from shared.queries.spec import SamplingStrategy
 
 _WRITTEN = {
@@ -14,6 +17,26 @@ _WRITTEN = {
     Kind.NUMBER: "A number, or a string of one.",
     Kind.STUDY: "A BioProject id.",
     Kind.TEXT: "Free text.",
+}
+
+_OPTIONS: dict[str, Any] = {
+    "sampling_strategy": {"type": "string", "enum": [str(value) for value in SamplingStrategy]},
+    "total_count": {"type": "integer", "description": "Library size of a sample, in counts."},
+    "deterministic_latents": {"type": "boolean", "default": False},
+    "seed": {"type": "integer", "minimum": 0, "description": "Same query, same seed: same result."},
+    "source": {"type": "string", "description": "Which client sent it."},
+    "model_version": {"type": "integer", "description": "A version of the model; the newest without it."},
+    "conditioning": {
+        "type": "array",
+        "items": {"type": "string", "enum": [str(group) for group in LatentGroup]},
+        "minItems": 1,
+        "description": "The latents that are taken from the reference.",
+    },
+    "fixed_total_count": {
+        "type": "boolean",
+        "default": False,
+        "description": "Whether total_count holds; without it a sample is as large as its reference.",
+    },
 }
 
 QUERY_EXAMPLES: dict[str, Any] = {
@@ -36,35 +59,64 @@ QUERY_EXAMPLES: dict[str, Any] = {
             "deterministic_latents": True,
         },
     },
+    "reference": {
+        "summary": "A sample of your own under dexamethasone; its counts are cut short here",
+        "value": {
+            "sampling_strategy": "mean estimation",
+            "inputs": [
+                {
+                    "metadata": {"perturbation_ontology_id": "CHEBI:41879"},
+                    "num_samples": 3,
+                    "counts": [904, 0, 61],
+                }
+            ],
+            "conditioning": ["biological", "technical"],
+        },
+    },
+    "metadata": {
+        "summary": "What a sample of your own is; its counts are cut short here",
+        "value": {"inputs": [{"counts": [904, 0, 61]}]},
+    },
 }
 
 
 def query_schema() -> dict[str, Any]:
-    """The JSON schema of a query for an expression model."""
+    """The JSON schema of a query, one alternative for each request type."""
+    return {"anyOf": [_form_schema(form) for form in FORMS.values()]}
+
+
+def _form_schema(form: QueryForm) -> dict[str, Any]:
+    keys: dict[str, Any] = {
+        METADATA: _metadata_schema(form.fields),
+        NUM_SAMPLES: {"type": "integer", "minimum": 1},
+        COUNTS: {
+            "type": "array",
+            "items": {"type": "integer", "minimum": 0},
+            "description": "Raw counts of one sample, in the order of the model's genes.",
+        },
+    }
     condition = {
         "type": "object",
-        "required": ["metadata", "num_samples"],
-        "properties": {
-            "metadata": {
-                "type": "object",
-                "properties": {field.name: _field_schema(field) for field in METADATA_FIELDS},
-                "additionalProperties": False,
-            },
-            "num_samples": {"type": "integer", "minimum": 1},
-        },
+        "required": [key for key in form.keys if key not in form.optional],
+        "properties": {key: keys[key] for key in form.keys},
         "additionalProperties": False,
     }
+    inputs = {"type": "array", "minItems": 1, "items": condition}
+    return {
+        "title": f"Query to a model whose id ends in {form.request_type.suffix}"
+        if form.request_type.suffix
+        else "Query to a plain model",
+        "type": "object",
+        "required": [*form.required, INPUTS],
+        "properties": {INPUTS: inputs, **{name: _OPTIONS[name] for name in form.options}},
+    }
+
+
+def _metadata_schema(fields: tuple[str, ...]) -> dict[str, Any]:
     return {
         "type": "object",
-        "required": ["sampling_strategy", "inputs"],
-        "properties": {
-            "sampling_strategy": {"type": "string", "enum": [str(value) for value in SamplingStrategy]},
-            "inputs": {"type": "array", "minItems": 1, "items": condition},
-            "total_count": {"type": "integer", "description": "Library size of a sample, in counts."},
-            "deterministic_latents": {"type": "boolean", "default": False},
-            "seed": {"type": "integer", "minimum": 0, "description": "Same query, same seed: same result."},
-            "source": {"type": "string", "description": "Which client sent it."},
-        },
+        "properties": {name: _field_schema(FIELD_BY_NAME[name]) for name in fields},
+        "additionalProperties": False,
     }
 
 

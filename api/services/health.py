@@ -48,5 +48,6 @@ async def _check_database(engine: AsyncEngine) -> None:
 
 def _check_catalog(catalog: Catalog) -> None:
     for model in catalog.models.values():
-        if not (model.directory / MANIFEST).is_file():
+        # The files of an added model can be fetched again.
+        if model.added_at is None and not (model.directory / MANIFEST).is_file():
             raise CheckpointMissing(f"The directory of {model.model_id} is gone.")

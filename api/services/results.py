@@ -14,10 +14,10 @@ from uuid import UUID
 import pyarrow as pa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.catalog import Catalog
+from api.services.catalog import LiveCatalog
 from shared.database.queries.jobs import done_chunks
 from shared.database.tables import Chunk, Job
-from shared.errors import ModelNotFound, ResultDamaged, ResultNotReady
+from shared.errors import ResultDamaged, ResultNotReady
 from shared.jobs.states import FINAL_JOB_STATES, JobState
 from shared.results.header import ResultHeader
 from shared.results.part import decode_part
@@ -47,7 +47,7 @@ class StoredResult:
     parts: tuple[PartRef, ...]
 
 
-async def stored_result(session: AsyncSession, job: Job, catalog: Catalog) -> StoredResult:
+async def stored_result(session: AsyncSession, job: Job, models: LiveCatalog) -> StoredResult:
     """The result of a ready job. Raises ResultNotReady, ResultDamaged, DatabaseUnavailable."""
     require_ready(job)
     chunks = (await session.scalars(done_chunks(job.id))).all()
@@ -56,7 +56,7 @@ async def stored_result(session: AsyncSession, job: Job, catalog: Catalog) -> St
         raise ResultDamaged(
             f"The result of query {job.id} lacks parts; submit it again with seed {job.seed}."
         )
-    return StoredResult(job.id, header_of(job, catalog), parts)
+    return StoredResult(job.id, await header_of(job, models), parts)
 
 
 def require_ready(job: Job) -> None:
@@ -80,21 +80,18 @@ def why_ended(job: Job) -> str:
     return job.error or "It failed without a reason."
 
 
-def header_of(job: Job, catalog: Catalog) -> ResultHeader:
-    """What stands above the samples. The genes are those of the model that the job was made for.
+async def header_of(job: Job, models: LiveCatalog) -> ResultHeader:
+    """What stands above the samples. The genes are those of the very version that answered, removed or not.
 
-    Raises ResultNotReady where this server has another version of it by now: its genes may be others.
+    Raises ResultNotReady where this server never had it: a starter that was replaced in the models folder.
     """
-    try:
-        model = catalog.get(job.model_id)
-    except ModelNotFound:
-        model = None
-    if model is None or model.manifest.weights_digest != job.weights_digest:
+    offer = await models.held(job.model_id, job.model_version)
+    if offer is None or offer.model.manifest.weights_digest != job.weights_digest:
         raise ResultNotReady(
             f"Query {job.id} was answered by version {job.model_version} of {job.model_id}, which this "
             f"server does not hold any more. Submit the query again with seed {job.seed}."
         )
-    return ResultHeader(model.gene_order, job.model_id, job.model_version)
+    return ResultHeader(offer.model.gene_order, job.model_id, job.model_version, offer.request_type)
 
 
 def open_parts(storage: Storage, parts: Sequence[PartRef]) -> Iterator[pa.Table]:

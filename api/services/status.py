@@ -46,8 +46,11 @@ async def why_it_waits(session: AsyncSession, job: Job) -> str | None:
     workers = (await session.scalars(live_workers(ALIVE_WITHIN))).all()
     if not workers:
         return "No generation worker is alive. The query is kept and starts as soon as one is."
-    if not any(job.model_id in worker.models for worker in workers):
-        return f"No live worker holds {job.model_id}. The query is kept and starts as soon as one does."
+    if not any(job.model_version in worker.models.get(job.model_id, ()) for worker in workers):
+        return (
+            f"No live worker holds version {job.model_version} of {job.model_id}. The query is kept and "
+            "starts as soon as one does."
+        )
     if job.state == JobState.QUEUED:
         return "It waits for its turn."
     return None

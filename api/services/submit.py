@@ -6,20 +6,26 @@ Preparing is pure and may run in a thread; saving is part of the caller's transa
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid4
 
+import structlog
 from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.services.understand import Understood
 from shared.catalog import Model
 from shared.database.queries.jobs import save_chunks, save_event, save_inputs, save_job
 from shared.jobs.chunks import ChunkPlan, first_samples, plan_chunks
 from shared.jobs.events import EventKind
+from shared.queries.requests import RequestType
 from shared.queries.spec import InputSpec, QuerySpec
+from shared.results.specimens import INPUTS_AT_ONCE, encode_specimens, specimens_key
+from shared.storage.port import Storage
 
 SEEDS = 1 << 63
 _ROWS_AT_ONCE = 5_000
@@ -38,49 +44,79 @@ class SubmitPolicy:
 
 @dataclass(frozen=True, slots=True)
 class PreparedJob:
-    """A job as rows, not yet saved. `values` are the columns of the job itself."""
+    """A job as rows, not yet saved. `values` are the columns of the job itself.
+
+    `objects` are what goes into the storage, by key: the counts that the inputs bring along.
+    """
 
     id: UUID
     model_id: str
     values: Mapping[str, Any]
     inputs: tuple[InputSpec, ...]
     chunks: tuple[ChunkPlan, ...]
+    objects: Mapping[str, bytes]
 
 
-def prepare_job(
-    spec: QuerySpec, model: Model, workspace_id: int, warnings: list[str], policy: SubmitPolicy
-) -> PreparedJob:
+def prepare_job(understood: Understood, model: Model, workspace_id: int, policy: SubmitPolicy) -> PreparedJob:
     """The rows of a query. An open seed is drawn here and kept, so that every result can be repeated."""
-    job_id = uuid4()
-    chunks = tuple(
-        plan_chunks(spec.num_samples, policy.samples_per_chunk or model.manifest.samples_per_chunk)
-    )
+    job_id, spec = uuid4(), understood.spec
+    objects = dict(_objects(job_id, spec.inputs))
+    chunks = tuple(plan_chunks(spec.num_samples, chunk_size(spec, model, policy.samples_per_chunk)))
     values = {
         "id": job_id,
         "workspace_id": workspace_id,
-        "model_id": model.model_id,
+        "model_id": spec.model_id,
         "model_version": model.manifest.version,
         "weights_digest": model.manifest.weights_digest,
+        "request_type": str(spec.request_type),
         "sampling_strategy": str(spec.sampling_strategy),
         "total_count": spec.total_count,
         "deterministic_latents": spec.deterministic_latents,
+        "conditioning": list(spec.conditioning),
+        "fixed_total_count": spec.fixed_total_count,
+        "input_digests": [sha256(data).hexdigest() for data in objects.values()],
         "seed": secrets.randbelow(SEEDS) if spec.seed is None else spec.seed,
         "source": spec.source,
+        "request_id": structlog.contextvars.get_contextvars().get("request_id"),
         "samples_total": spec.num_samples,
         "chunks_total": len(chunks),
         "chunks_open": len(chunks),
-        "warnings": warnings,
+        "warnings": understood.warnings,
+        "coverage": understood.coverage.to_json(),
         "expires_at": func.now() + policy.result_lifetime,
     }
-    return PreparedJob(job_id, model.model_id, values, spec.inputs, chunks)
+    return PreparedJob(job_id, spec.model_id, values, spec.inputs, chunks, objects)
+
+
+def chunk_size(spec: QuerySpec, model: Model, asked: int | None) -> int:
+    """Samples of a chunk, as asked or as the manifest says; of predictions at most an object's inputs."""
+    size = asked or model.manifest.samples_per_chunk
+    return min(size, INPUTS_AT_ONCE) if spec.request_type is RequestType.PREDICT_METADATA else size
+
+
+def store_objects(storage: Storage, job: PreparedJob) -> None:
+    """Store what the rows will point at; before they are committed, so that no worker looks for it in vain.
+
+    Blocks: for a thread. Raises StorageUnavailable. What a submit that fails leaves behind is swept later.
+    """
+    for key, data in job.objects.items():
+        storage.put(key, data)
+
+
+def _objects(job_id: UUID, inputs: Sequence[InputSpec]) -> Iterator[tuple[str, bytes]]:
+    """The counts of the inputs, by key; nothing where they bring none along."""
+    counts = [item.counts for item in inputs if item.counts is not None]
+    for first in range(0, len(counts), INPUTS_AT_ONCE):
+        yield specimens_key(job_id, first), encode_specimens(first, counts[first : first + INPUTS_AT_ONCE])
 
 
 async def save_prepared(session: AsyncSession, job: PreparedJob) -> None:
     """Save a job whole: nobody sees it before the transaction commits. Raises DatabaseUnavailable."""
+    structlog.contextvars.bind_contextvars(job=str(job.id))
     await session.execute(save_job(dict(job.values)))
     for rows in _batches(job):
         await session.execute(save_inputs(rows))
-    await session.execute(save_chunks(job.id, job.model_id, job.chunks))
+    await session.execute(save_chunks(job.id, (job.model_id, job.values["model_version"]), job.chunks))
     await session.execute(save_event(job.id, 1, EventKind.QUEUED))
 
 

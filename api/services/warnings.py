@@ -2,50 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
-from shared.queries.spec import Coverage, Placement, QuerySpec
-from shared.queries.vocabulary import Vocabulary
+from shared.queries.coverage import CoverageSummary, CoveredValue
+from shared.queries.spec import Coverage
 
 MOST_WARNINGS = 100
+PERTURBATION = "perturbation_ontology_id"
 
-Labels = Callable[[str], str | None]
 
-
-def placement_warnings(spec: QuerySpec, vocabulary: Vocabulary, label_of: Labels) -> list[str]:
-    """The sentences in the order of the query, each said once, at its first place; at most 100."""
+def placement_warnings(summary: CoverageSummary) -> list[str]:
+    """The sentences, the gravest first, each with the first place of its value; at most 100."""
     said: dict[tuple[str, str], str] = {}
-    for path, field, value, place in _inexact(spec):
-        # What a field as a whole cannot do is said once, not for each of its values.
-        key = (field, "" if place.coverage is Coverage.NOT_INFORMATIVE else value)
-        if key not in said:
-            said[key] = f"{path}: {_sentence(field, value, place, vocabulary, label_of)}"
+    for value in summary.values:
+        if value.coverage is not Coverage.EXACT:
+            # What a field as a whole cannot do is said once, not for each of its values.
+            as_a_whole = value.coverage is Coverage.NOT_INFORMATIVE
+            said.setdefault(
+                (value.field, "" if as_a_whole else value.value), f"{value.path}: {_sentence(value)}"
+            )
     sentences = list(said.values())
-    if len(sentences) <= MOST_WARNINGS:
+    left_out = len(sentences) + summary.left_out - MOST_WARNINGS
+    if left_out <= 0:
         return sentences
-    left_out = len(sentences) - MOST_WARNINGS + 1
-    return [*sentences[: MOST_WARNINGS - 1], f"and {left_out} more values that are not placed exactly."]
+    return [*sentences[: MOST_WARNINGS - 1], f"and {left_out + 1} more values."]
 
 
-def _inexact(spec: QuerySpec) -> Iterator[tuple[str, str, str, Placement]]:
-    for index, item in enumerate(spec.inputs):
-        for field, place in item.placements.items():
-            if place.coverage is not Coverage.EXACT:
-                yield f"inputs[{index}].metadata.{field}", field, item.metadata[field], place
+def _sentence(value: CoveredValue) -> str:
+    named = _named(value.value, value.label)
+    if value.coverage is Coverage.NOT_INFORMATIVE:
+        return f"the model learnt nothing from {value.field}; it is kept in the metadata and changes nothing."
+    if value.coverage is Coverage.UNKNOWN and value.field == PERTURBATION:
+        return (
+            f"the model was trained on nothing that acts like {named}, so this perturbation has no effect: "
+            "the samples are as without it."
+        )
+    if value.coverage is Coverage.UNKNOWN:
+        return f"the model knows nothing near {named}; it is kept in the metadata and changes nothing."
+    noun = "ancestor" if len(value.terms) == 1 else "ancestors"
+    ancestors = " and ".join(_named(term.id, term.label) for term in value.terms)
+    steps = "1 step" if value.distance == 1 else f"{value.distance} steps"
+    return f"{named} is placed at its nearest known {noun} {ancestors}, {steps} up."
 
 
-def _sentence(field: str, value: str, place: Placement, vocabulary: Vocabulary, label_of: Labels) -> str:
-    named = _named(value, label_of(value))
-    if place.coverage is Coverage.NOT_INFORMATIVE:
-        return f"the model learnt nothing from {field}; it is kept in the metadata and changes nothing else."
-    if place.coverage is Coverage.UNKNOWN:
-        return f"the model knows nothing near {named}; it is kept in the metadata and changes nothing else."
-    terms = vocabulary.field(field).terms
-    ancestors = [_named(term, terms[term].label if term in terms else None) for term in place.terms]
-    noun = "ancestor" if len(ancestors) == 1 else "ancestors"
-    steps = "1 step" if place.distance == 1 else f"{place.distance} steps"
-    return f"{named} is placed at its nearest known {noun} {' and '.join(ancestors)}, {steps} up."
-
-
-def _named(term: str, label: str | None) -> str:
-    return f"{term} ({label})" if label and label != term else term
+def _named(term: str, label: str) -> str:
+    return f"{term} ({label})" if label != term else term

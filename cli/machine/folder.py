@@ -26,6 +26,7 @@ class RunState:
     database_url: str = field(repr=False)
     redis_url: str = field(repr=False)
     storage_url: str
+    models_dir: str
     pid: int
     processes: Mapping[str, int]
 
@@ -50,6 +51,11 @@ class DataFolder:
     def objects(self) -> Path:
         """The object storage on local disk."""
         return self.path / "objects"
+
+    @property
+    def models(self) -> Path:
+        """Added models, fetched from the storage."""
+        return self.path / "models"
 
     @property
     def secret_key(self) -> Path:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -17,6 +18,7 @@ from cli.machine.secret_files import kept_secret
 from cli.machine.supervisor import Supervisor
 from cli.machine.valkey import Valkey, open_valkey
 from shared.errors import SetupError
+from shared.settings import MODELS_OF_THIS_CHECKOUT
 
 _PATIENCE = timedelta(seconds=60)
 
@@ -28,6 +30,8 @@ class Places:
     database_url: str = field(repr=False)
     redis_url: str = field(repr=False)
     storage_url: str
+    models_dir: str
+    models_cache: str
     secret_key: str = field(repr=False)
 
     @property
@@ -37,6 +41,8 @@ class Places:
             "GENEQUEUE_DATABASE_URL": self.database_url,
             "GENEQUEUE_REDIS_URL": self.redis_url,
             "GENEQUEUE_STORAGE_URL": self.storage_url,
+            "GENEQUEUE_MODELS_DIR": self.models_dir,
+            "GENEQUEUE_MODELS_CACHE": self.models_cache,
             "GENEQUEUE_SECRET_KEY": self.secret_key,
         }
 
@@ -62,6 +68,8 @@ def start_servers(
         database_url=postgres.url() if postgres else named["GENEQUEUE_DATABASE_URL"],
         redis_url=redis_url,
         storage_url=named.get("GENEQUEUE_STORAGE_URL") or folder.objects.as_uri(),
+        models_dir=str(Path(named.get("GENEQUEUE_MODELS_DIR") or MODELS_OF_THIS_CHECKOUT).resolve()),
+        models_cache=named.get("GENEQUEUE_MODELS_CACHE") or str(folder.models),
         secret_key=named.get("GENEQUEUE_SECRET_KEY") or kept_secret(folder.secret_key),
     )
 

@@ -63,6 +63,12 @@ def with_our_packages(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def with_metrics(environment: Mapping[str, str], port: int | None, after: int = 0) -> dict[str, str]:
+    """The environment in which a worker shows its figures `after` a port, or nowhere."""
+    kept = {name: value for name, value in environment.items() if name != "GENEQUEUE_METRICS_PORT"}
+    return kept if port is None else {**kept, "GENEQUEUE_METRICS_PORT": str(port + after)}
+
+
 def local_url(host: str, port: int) -> str:
     """Where a client on this machine finds an API that listens on `host`."""
     name = {"0.0.0.0": LOCALHOST, "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)

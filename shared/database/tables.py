@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Sequence,
     SmallInteger,
     Text,
+    false,
     func,
     text,
 )
@@ -25,9 +27,10 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from shared.jobs.events import EventKind
 from shared.jobs.states import ChunkState, JobState
+from shared.queries.requests import RequestType
 
 
-def _one_of(column: str, values: type[JobState] | type[ChunkState] | type[EventKind]) -> str:
+def _one_of(column: str, values: type[StrEnum]) -> str:
     return f"{column} IN ({', '.join(repr(str(value)) for value in values)})"
 
 
@@ -71,6 +74,7 @@ class Job(Table):
     __tablename__ = "jobs"
     __table_args__ = (
         CheckConstraint(_one_of("state", JobState), name="state"),
+        CheckConstraint(_one_of("request_type", RequestType), name="request_type"),
         CheckConstraint("samples_done BETWEEN 0 AND samples_total", name="samples_done"),
         CheckConstraint("chunks_open BETWEEN 0 AND chunks_total", name="chunks_open"),
         CheckConstraint("(state IN ('queued', 'running')) = (finished_at IS NULL)", name="finished"),
@@ -82,6 +86,15 @@ class Job(Table):
         CheckConstraint("state <> 'failed' OR error IS NOT NULL", name="failed_has_a_reason"),
         Index("jobs_by_workspace", "workspace_id", "created_at"),
         Index("jobs_by_expiry", "expires_at", postgresql_where=text("state <> 'expired'")),
+        Index("jobs_unfinished", "model_id", "state", postgresql_where=text("finished_at IS NULL")),
+        # How fast the last jobs of a kind were.
+        Index(
+            "jobs_by_kind",
+            "model_id",
+            "sampling_strategy",
+            "finished_at",
+            postgresql_where=text("state = 'ready'"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -89,17 +102,25 @@ class Job(Table):
     model_id: Mapped[str]
     model_version: Mapped[int]
     weights_digest: Mapped[str]
+    request_type: Mapped[str] = mapped_column(server_default=RequestType.BASELINE)
     state: Mapped[str] = mapped_column(server_default=JobState.QUEUED)
     sampling_strategy: Mapped[str]
     total_count: Mapped[int] = mapped_column(BigInteger)
     deterministic_latents: Mapped[bool]
+    # Of reference conditioning: the latents that come from the reference, and whose library size holds.
+    conditioning: Mapped[list[str]] = mapped_column(JSONB, server_default="[]")
+    fixed_total_count: Mapped[bool] = mapped_column(server_default=false())
+    # Of the objects with the inputs' counts, in their order: SHA-256 in hex.
+    input_digests: Mapped[list[str]] = mapped_column(JSONB, server_default="[]")
     seed: Mapped[int] = mapped_column(BigInteger)
     source: Mapped[str | None]
+    request_id: Mapped[str | None]  # of the submit, so that one search finds every line about it
     samples_total: Mapped[int]
     samples_done: Mapped[int] = mapped_column(server_default="0")
     chunks_total: Mapped[int]
     chunks_open: Mapped[int]
     warnings: Mapped[list[str]] = mapped_column(JSONB, server_default="[]")
+    coverage: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default="[]")
     error: Mapped[str | None]
     manifest_key: Mapped[str | None]
     events: Mapped[int] = mapped_column(server_default="0")
@@ -128,6 +149,7 @@ class JobInput(Table):
 
 
 LEASE_TOKENS = Sequence("lease_tokens", metadata=Table.metadata)
+MODEL_REVISIONS = Sequence("model_revisions", metadata=Table.metadata)
 
 
 class Chunk(Table):
@@ -145,13 +167,21 @@ class Chunk(Table):
         CheckConstraint("num_samples > 0", name="num_samples"),
         Index("chunks_of_job", "job_id", "position", unique=True),
         # A turn before the next: short jobs do not wait behind a long one.
-        Index("chunks_to_claim", "model_id", "position", "id", postgresql_where=text("state = 'queued'")),
+        Index(
+            "chunks_to_claim",
+            "model_id",
+            "model_version",
+            "position",
+            "id",
+            postgresql_where=text("state = 'queued'"),
+        ),
         Index("chunks_on_lease", "lease_expires_at", postgresql_where=text("state = 'running'")),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
     model_id: Mapped[str]
+    model_version: Mapped[int]
     position: Mapped[int] = mapped_column(Integer)
     first_sample: Mapped[int]
     num_samples: Mapped[int]
@@ -194,3 +224,27 @@ class Worker(Table):
     models: Mapped[dict[str, Any]]
     started_at: Mapped[datetime] = mapped_column(server_default=func.now())
     seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class AddedModel(Table):
+    """One version of a model that was added to the catalog; its files lie in the storage below `prefix`."""
+
+    __tablename__ = "models"
+    __table_args__ = (
+        CheckConstraint("deleted_at IS NULL OR removed_at IS NOT NULL", name="removed_before_deleted"),
+    )
+
+    model_id: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True)
+    weights_digest: Mapped[str]
+    # SHA-256 of the stored manifest, which holds the digests of the other files.
+    manifest_digest: Mapped[str]
+    prefix: Mapped[str]
+    # Grows with every change of the table, so that a process sees at a glance whether its catalog is old.
+    revision: Mapped[int] = mapped_column(
+        BigInteger, MODEL_REVISIONS, server_default=MODEL_REVISIONS.next_value(), unique=True
+    )
+    added_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    removed_at: Mapped[datetime | None]  # nobody can ask it any more; its jobs still read it
+    # Its files are gone. The row stays: a version is never given twice.
+    deleted_at: Mapped[datetime | None]

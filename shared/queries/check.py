@@ -7,21 +7,29 @@ from collections.abc import Mapping
 from shared.errors import Fault, QueryRejected
 from shared.ontology.terms import Ontologies
 from shared.queries.faults import Faults, listed, shown
+from shared.queries.forms import FORMS
 from shared.queries.inputs import InputReader
 from shared.queries.metadata import MetadataReader
-from shared.queries.options import INPUTS, STRATEGY, read_options
+from shared.queries.options import INPUTS, read_options
 from shared.queries.rules import ModelRules
 from shared.queries.spec import QuerySpec
 
 
 def check_query(body: object, rules: ModelRules, ontologies: Ontologies) -> QuerySpec:
     """The spec of a query, as parsed from JSON, for one model. Raises QueryRejected with all its faults."""
+    form = FORMS[rules.request_type]
     if not isinstance(body, Mapping):
-        needed = listed((STRATEGY, INPUTS))
+        needed = listed((*form.required, INPUTS))
         raise QueryRejected((Fault("", f"The query is {shown(body)}; it must be an object with {needed}."),))
     faults = Faults(rules.limits.faults)
     options = read_options(body, rules, faults)
     inputs = InputReader(rules, MetadataReader(rules, ontologies, faults), faults).read(body.get(INPUTS))
     faults.raise_any()
-    defaults = {"total_count": rules.default_total_count}
-    return QuerySpec(model_id=rules.model_id, inputs=inputs, **{**defaults, **options})
+    settled = {"total_count": rules.default_total_count, **form.complete(options)}
+    return QuerySpec(
+        model_id=rules.public_id,
+        inputs=inputs,
+        request_type=rules.request_type,
+        notes=tuple(form.notes(options, inputs)),
+        **settled,
+    )

@@ -1,40 +1,35 @@
-"""Reads the inputs of a query: conditions, and how many samples of each."""
+"""Reads the inputs of a query: what each holds is the affair of the request type's form."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import takewhile
 
-from shared.errors import InvalidInput
-from shared.queries import scalars
 from shared.queries.faults import Faults, key_path, listed, meant, shown
 from shared.queries.fields import FIELD_NAMES
+from shared.queries.forms import FORMS
+from shared.queries.input_values import COUNTS, METADATA, InputValues
 from shared.queries.metadata import MetadataReader
-from shared.queries.rules import PREDICT_METADATA, REFERENCE_CONDITIONING, ModelRules
+from shared.queries.rules import ModelRules
 from shared.queries.spec import InputSpec
 
-KEYS = ("metadata", "num_samples")
+_PLURALS = {COUNTS: ("belong", "them"), METADATA: ("belong", "them")}
 
 
 class InputReader:
     """Reads the inputs of one query and notes their faults. What it returns counts only without any."""
 
     def __init__(self, rules: ModelRules, metadata: MetadataReader, faults: Faults) -> None:
-        self._rules, self._metadata, self._faults = rules, metadata, faults
+        self._rules, self._faults = rules, faults
+        self._form = FORMS[rules.request_type]
+        self._values = InputValues(rules, metadata, faults)
 
     def read(self, raw: object) -> tuple[InputSpec, ...]:
         """All inputs. A lone object is a list of one, as R writes it."""
         items = [raw] if isinstance(raw, Mapping) else raw
         limits = self._rules.limits
         if not isinstance(items, list) or not items:
-            said = (
-                "inputs is required"
-                if raw is None
-                else f"{'An empty list' if raw == [] else shown(raw)} is sent"
-            )
-            self._faults.add(
-                "inputs", f"{said}: it must be a list of one or more objects with {listed(KEYS)}."
-            )
+            self._faults.add("inputs", self._no_inputs(raw))
             return ()
         if len(items) > limits.inputs:
             self._faults.add(
@@ -51,37 +46,26 @@ class InputReader:
             )
         return inputs
 
+    def _no_inputs(self, raw: object) -> str:
+        said = "An empty list is sent" if raw == [] else f"{shown(raw)} is sent"
+        said = "inputs is required" if raw is None else said
+        return f"{said}: it must be a list of one or more objects with {listed(self._form.keys)}."
+
     def _input(self, item: object, path: str) -> InputSpec:
         if not isinstance(item, Mapping):
-            self._faults.add(path, f"{shown(item)} is not an object with {listed(KEYS)}.")
+            self._faults.add(path, f"{shown(item)} is not an object with {listed(self._form.keys)}.")
             return InputSpec({}, {}, 0)
         for key in item:
-            if key not in KEYS:
+            if key not in self._form.keys:
                 self._faults.add(key_path(path, key), self._unknown(key))
-        metadata, where = item.get("metadata"), f"{path}.metadata"
-        if metadata == []:  # which is how R writes an empty object
-            metadata = {}
-        values, placements = self._metadata.read(metadata if isinstance(metadata, Mapping) else {}, where)
-        if not isinstance(metadata, Mapping):
-            said = "metadata is required" if metadata is None else f"{shown(metadata)} is no metadata"
-            self._faults.add(where, f"{said}: write an object, {{}} where nothing is to be set.")
-        return InputSpec(values, placements, self._num_samples(item.get("num_samples"), path))
-
-    def _num_samples(self, value: object, path: str) -> int:
-        highest = self._rules.limits.samples
-        try:
-            if value is None:
-                raise InvalidInput(f"num_samples is required: a whole number from 1 to {highest:,}.")
-            return scalars.whole_number(value, 1, highest)
-        except InvalidInput as refused:
-            self._faults.add(f"{path}.num_samples", str(refused))
-            return 0
+        return self._form.read_input(item, path, self._values)
 
     def _unknown(self, key: object) -> str:
-        model_id = self._rules.model_id
-        if key == "counts":
-            others = f"{model_id}{REFERENCE_CONDITIONING} and {model_id}{PREDICT_METADATA}"
-            return f"counts belong to the models {others}; remove them, or query one of those."
+        keys = self._form.keys
+        elsewhere = [self._rules.sibling(kind) for kind, form in FORMS.items() if key in form.keys]
+        if elsewhere:
+            (verb, them), others = _PLURALS.get(str(key), ("belongs", "it")), " and ".join(elsewhere)
+            return f"{key} {verb} to the models {others}; remove {them}, or query one of those."
         if key in FIELD_NAMES:
             return f"{key} belongs into metadata; move it there."
-        return f"An input has no key {shown(key)}.{meant(key, KEYS) or f' Its keys are {listed(KEYS)}.'}"
+        return f"An input has no key {shown(key)}.{meant(key, keys) or f' Its keys are {listed(keys)}.'}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from shared.errors import InvalidInput
 from shared.ontology.terms import Ontologies
@@ -10,6 +10,7 @@ from shared.queries import scalars
 from shared.queries.faults import Faults, key_path, listed, meant, shown
 from shared.queries.fields import FIELD_BY_NAME, FIELD_NAMES, Kind, MetadataField
 from shared.queries.placement import UNKNOWN, place
+from shared.queries.requests import RequestType
 from shared.queries.rules import ModelRules
 from shared.queries.spec import Coverage, Placement
 from shared.queries.term_ids import CELL_LINE, SEX, Reading, TermReader
@@ -32,12 +33,17 @@ class MetadataReader:
         self._readings: dict[tuple[object, str], Reading] = {}
         self._refusals: dict[tuple[object, str], str] = {}
 
-    def read(self, raw: Mapping[object, object], path: str) -> tuple[dict[str, str], dict[str, Placement]]:
-        """What was set, and where it is placed. null and blank texts count as unset."""
+    def read(
+        self, raw: Mapping[object, object], path: str, fields: Collection[str] = FIELD_NAMES
+    ) -> tuple[dict[str, str], dict[str, Placement]]:
+        """What was set of `fields`, and where it is placed. null and blank texts count as unset."""
         values: dict[str, str] = {}
         placements: dict[str, Placement] = {}
         implied: tuple[tuple[str, Placement], ...] = ()
         for key, value in raw.items():
+            if key in FIELD_BY_NAME and key not in fields:
+                self._faults.add(key_path(path, key), self._not_here(key, fields))
+                continue
             reading = self._reading(key, value, path)
             if reading is not None:
                 values[str(key)], placements[str(key)] = reading.value, reading.placement
@@ -65,7 +71,7 @@ class MetadataReader:
             return self._readings[repeatable]
         field = FIELD_BY_NAME.get(key) if isinstance(key, str) else None
         if field is None:
-            self._faults.add(key_path(path, key), _unknown(key))
+            self._faults.add(key_path(path, key), self._unknown(key))
             return None
         if value is None or (isinstance(value, str) and not value.strip()):
             return None
@@ -104,9 +110,16 @@ class MetadataReader:
                 written = scalars.text(value, self._rules.limits.text)
         return Reading(written, place(written, self._rules.vocabulary.field(field.name)))
 
+    def _not_here(self, key: object, fields: Collection[str]) -> str:
+        return (
+            f"{key} is taken from the counts; only {listed(fields)} can be set. Remove it, or query "
+            f"{self._rules.model_id} for samples that metadata alone describe."
+        )
 
-def _unknown(key: object) -> str:
-    if isinstance(key, str) and key in MISPLACED:
-        return MISPLACED[key]
-    hint = meant(key, FIELD_NAMES) or f" The fields are {listed(FIELD_NAMES)}."
-    return f"There is no metadata field {shown(key)}.{hint}"
+    def _unknown(self, key: object) -> str:
+        if key == "counts" and self._rules.request_type is not RequestType.BASELINE:
+            return "counts stand beside metadata, not in it: move them one level up."
+        if isinstance(key, str) and key in MISPLACED:
+            return MISPLACED[key]
+        hint = meant(key, FIELD_NAMES) or f" The fields are {listed(FIELD_NAMES)}."
+        return f"There is no metadata field {shown(key)}.{hint}"

@@ -1,4 +1,7 @@
-"""The top-level options of a query. A new one is one more line of `READERS` and a field of QuerySpec."""
+"""The top-level options of a query. A new one is one more line of `READERS` and a field of QuerySpec.
+
+Which request types have it is said in their forms.
+"""
 
 from __future__ import annotations
 
@@ -8,28 +11,51 @@ from typing import Any
 from shared.errors import InvalidInput
 from shared.queries import scalars
 from shared.queries.faults import Faults, key_path, listed, meant, shown
-from shared.queries.fields import FIELD_NAMES
-from shared.queries.rules import REFERENCE_CONDITIONING, ModelRules
+from shared.queries.fields import FIELD_NAMES, LatentGroup
+from shared.queries.forms import FORMS
+from shared.queries.rules import ModelRules
 from shared.queries.spec import SamplingStrategy
 
-INPUTS, STRATEGY = "inputs", "sampling_strategy"
+INPUTS, STRATEGY, VERSION = "inputs", "sampling_strategy", "model_version"
+MOST_VERSIONS = 1_000_000
+LATENTS = tuple(map(str, LatentGroup))
 
 
 def read_options(body: Mapping[object, object], rules: ModelRules, faults: Faults) -> dict[str, Any]:
     """The options that were set, as fields of QuerySpec; null counts as unset. Notes every fault."""
+    form = FORMS[rules.request_type]
     options: dict[str, Any] = {}
-    for name, read in READERS.items():
+    for name in form.options:
         if (value := body.get(name)) is not None:
             try:
-                options[name] = read(value, rules)
+                options[name] = READERS[name](value, rules)
             except InvalidInput as refused:
                 faults.add(name, str(refused))
-    if body.get(STRATEGY) is None:
+    if STRATEGY in form.required and body.get(STRATEGY) is None:
         faults.add(STRATEGY, f"sampling_strategy is required. {_offer(rules)}")
     for key in body:
-        if key != INPUTS and key not in READERS:
+        if key != INPUTS and key not in form.options:
             faults.add(key_path("", key), _unknown(key, rules))
     return options
+
+
+def pinned_version(query: object) -> int | None:
+    """The version of the model that a query asks for; None where it names none that could be one."""
+    version = query.get(VERSION) if isinstance(query, Mapping) else None
+    try:
+        return scalars.whole_number(version, 1, MOST_VERSIONS)
+    except InvalidInput:
+        return None
+
+
+def _model_version(value: object, rules: ModelRules) -> int:
+    version = scalars.whole_number(value, 1, MOST_VERSIONS)
+    if rules.versions and version not in rules.versions:
+        raise InvalidInput(
+            f"There is no version {version} of {rules.public_id} here. Write one of those there are, "
+            f"{', '.join(map(str, rules.versions))}, or leave model_version out for the newest."
+        )
+    return version
 
 
 def _strategy(value: object, rules: ModelRules) -> SamplingStrategy:
@@ -43,7 +69,7 @@ def _total_count(value: object, rules: ModelRules) -> int:
     return scalars.whole_number(value, 1, rules.limits.total_count)
 
 
-def _deterministic_latents(value: object, _: ModelRules) -> bool:
+def _switch(value: object, _: ModelRules) -> bool:
     return scalars.switch(value)
 
 
@@ -55,12 +81,25 @@ def _source(value: object, rules: ModelRules) -> str:
     return scalars.text(value, rules.limits.text)
 
 
+def _conditioning(value: object, _: ModelRules) -> tuple[str, ...]:
+    """Latents by name, in their own order; a lone name is a list of one, as R writes it."""
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list) or not names:
+        said = "An empty list" if names == [] else shown(names)
+        raise InvalidInput(f"{said} is sent: it must be a list of one or more of {listed(LATENTS)}.")
+    chosen = {scalars.choice(name, LATENTS) for name in names}
+    return tuple(name for name in LATENTS if name in chosen)
+
+
 READERS: Mapping[str, Callable[[object, ModelRules], object]] = {
     STRATEGY: _strategy,
     "total_count": _total_count,
-    "deterministic_latents": _deterministic_latents,
+    "deterministic_latents": _switch,
     "seed": _seed,
     "source": _source,
+    VERSION: _model_version,
+    "conditioning": _conditioning,
+    "fixed_total_count": _switch,
 }
 
 
@@ -69,12 +108,11 @@ def _offer(rules: ModelRules) -> str:
 
 
 def _unknown(key: object, rules: ModelRules) -> str:
-    names = (INPUTS, *READERS)
+    names = (INPUTS, *FORMS[rules.request_type].options)
+    elsewhere = [rules.sibling(kind) for kind, form in FORMS.items() if key in form.options]
     match key:
-        case "conditioning" | "fixed_total_count":
-            return (
-                f"{key} belongs to {rules.model_id}{REFERENCE_CONDITIONING}; remove it, or query that model."
-            )
+        case _ if elsewhere:
+            return f"{key} belongs to {' and '.join(elsewhere)}; remove it, or query that model."
         case "modality":
             return f"The modality is the model's own ({rules.model_id} is {rules.modality}); remove it."
         case "metadata" | "num_samples" | "counts":

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from shared.queries.requests import RequestType
 from shared.queries.spec import Modality, SamplingStrategy
 from shared.queries.vocabulary import Vocabulary
-
-REFERENCE_CONDITIONING, PREDICT_METADATA = "_reference-conditioning", "_predict-metadata"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +23,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class ModelRules:
-    """What one expression model accepts."""
+    """What one model accepts, asked in one way. `num_genes` is the length of a count vector."""
 
     model_id: str
     modality: Modality
@@ -32,3 +31,15 @@ class ModelRules:
     default_total_count: int
     vocabulary: Vocabulary
     limits: Limits = field(default_factory=Limits)
+    request_type: RequestType = RequestType.BASELINE
+    num_genes: int = 0
+    versions: tuple[int, ...] = ()  # that a query may pin, the newest first; empty where that is not checked
+
+    @property
+    def public_id(self) -> str:
+        """The id that a query is sent to."""
+        return self.model_id + self.request_type.suffix
+
+    def sibling(self, request_type: RequestType) -> str:
+        """The id of the same model, asked in another way."""
+        return self.model_id + request_type.suffix

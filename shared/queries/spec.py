@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.queries.requests import RequestType
+
+# A sample of one's own: how often each gene of the model was counted, int32 [G].
+Counts = NDArray[np.int32]
 
 
 class SamplingStrategy(StrEnum):
@@ -46,18 +54,26 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class InputSpec:
-    """One condition: normalised metadata (only what was set), where it is placed, and how many samples."""
+    """One condition: normalised metadata (only what was set), where it is placed, and how many samples.
+
+    `counts` is the sample that the input brings along, where the request type takes one.
+    """
 
     metadata: Mapping[str, str]
     placements: Mapping[str, Placement]
     num_samples: int
+    counts: Counts | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class QuerySpec:
-    """A whole query for one model.
+    """A whole query for one model, by its public id.
 
-    `total_count` is the library size of a sample, in counts. `seed` is None where the caller left it open.
+    `total_count` is the library size of a sample, in counts; with reference counts it holds only where
+    `fixed_total_count`, and elsewhere a sample is as large as its reference. `conditioning` names the latents
+    that are taken from the reference. `seed` is None where the caller left it open, and
+    `model_version` where the newest will do. `notes` are sentences
+    about what was accepted and has no effect.
     """
 
     model_id: str
@@ -67,6 +83,11 @@ class QuerySpec:
     deterministic_latents: bool = False
     seed: int | None = None
     source: str | None = None
+    model_version: int | None = None
+    request_type: RequestType = RequestType.BASELINE
+    conditioning: tuple[str, ...] = ()
+    fixed_total_count: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def num_samples(self) -> int:

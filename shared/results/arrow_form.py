@@ -12,25 +12,20 @@ from typing import Any
 
 import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from shared.results.forms import FORMS
 from shared.results.header import ResultHeader
-from shared.results.part import LATENT_GROUPS, METADATA_COLUMNS, latent_column
 
 MEDIA_TYPE = "application/vnd.apache.arrow.stream"
 _ROWS_AT_ONCE = 64
 
 
-def arrow_schema(header: ResultHeader) -> pa.Schema:
-    """Counts as list<int64>, metadata as a struct of strings, the three latents as list<float>."""
+def arrow_schema(header: ResultHeader, part: pa.Schema) -> pa.Schema:
+    """The columns of the request type, given the schema of the result's parts."""
     return pa.schema(
-        [
-            pa.field("counts", pa.list_(pa.int64())),
-            pa.field("metadata", pa.struct([(name, pa.string()) for name in METADATA_COLUMNS])),
-            *(pa.field(latent_column(group), pa.list_(pa.float32())) for group in LATENT_GROUPS),
-        ],
+        FORMS[header.request_type].arrow_fields(part),
         metadata={
-            "request_type": header.request_type,
+            "request_type": str(header.request_type),
             "model_id": header.model_id,
             "model_version": str(header.model_version),
             "gene_order": orjson.dumps(list(header.gene_order)).decode(),
@@ -45,20 +40,29 @@ class ArrowStream:
     """
 
     def __init__(self, header: ResultHeader) -> None:
-        self._schema = arrow_schema(header)
+        self._header, self._form = header, FORMS[header.request_type]
         self._pieces = _Pieces()
-        self._writer = pa.ipc.new_stream(pa.PythonFile(self._pieces, mode="w"), self._schema)
+        self._opened: tuple[pa.ipc.RecordBatchStreamWriter, pa.Schema] | None = None
 
     def part(self, part: pa.Table) -> Iterator[bytes]:
         """The pieces of the next part; the first ones carry the schema too."""
+        writer, schema = self._open(part.schema)
         for first in range(0, part.num_rows, _ROWS_AT_ONCE):
-            self._writer.write_batch(_batch(part.slice(first, _ROWS_AT_ONCE), self._schema))
+            rows = part.slice(first, _ROWS_AT_ONCE).combine_chunks()
+            writer.write_batch(pa.record_batch(self._form.arrow_arrays(rows), schema=schema))
             yield self._pieces.take()
 
     def end(self) -> bytes:
         """The end marker: the stream was whole."""
-        self._writer.close()
+        self._open(pa.schema([]))[0].close()
         return self._pieces.take()
+
+    def _open(self, part: pa.Schema) -> tuple[pa.ipc.RecordBatchStreamWriter, pa.Schema]:
+        """The writer and its schema; parts say what columns there are, so the first of them opens it."""
+        if self._opened is None:
+            schema = arrow_schema(self._header, part)
+            self._opened = pa.ipc.new_stream(pa.PythonFile(self._pieces, mode="w"), schema), schema
+        return self._opened
 
 
 def stream_arrow(header: ResultHeader, parts: Iterable[pa.Table]) -> Iterator[bytes]:
@@ -67,23 +71,6 @@ def stream_arrow(header: ResultHeader, parts: Iterable[pa.Table]) -> Iterator[by
     for part in parts:
         yield from stream.part(part)
     yield stream.end()
-
-
-def _batch(rows: pa.Table, schema: pa.Schema) -> pa.RecordBatch:
-    rows = rows.combine_chunks()
-    metadata = [rows.column(name).combine_chunks() for name in METADATA_COLUMNS]
-    arrays = [
-        pc.cast(rows.column("counts").combine_chunks(), pa.list_(pa.int64())),
-        pa.StructArray.from_arrays(
-            [pc.cast(values, pa.string()) for values in metadata], names=list(METADATA_COLUMNS)
-        ),
-        *(rows.column(latent_column(group)).combine_chunks() for group in LATENT_GROUPS),
-    ]
-    return pa.record_batch([_whole(array) for array in arrays], schema=schema)
-
-
-def _whole(array: pa.Array | pa.ChunkedArray) -> pa.Array:
-    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
 
 
 class _Pieces(io.RawIOBase):

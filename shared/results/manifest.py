@@ -5,7 +5,7 @@ Built from rows alone, so that any process can write it again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
@@ -13,6 +13,7 @@ from uuid import UUID
 import orjson
 
 MANIFEST_VERSION = 1
+RESULTS = "results"  # above everything that belongs to results
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,16 @@ class ResultManifest:
     model_id: str
     model_version: int
     weights_sha256: str
+    request_type: str
     sampling_strategy: str
     total_count: int
     deterministic_latents: bool
+    conditioning: Sequence[str]
+    fixed_total_count: bool
     seed: int
     num_samples: int
     warnings: Sequence[str]
+    coverage: Sequence[Mapping[str, Any]]
     parts: Sequence[PartEntry]
 
     def to_json(self) -> bytes:
@@ -51,7 +56,7 @@ class ResultManifest:
 
 def result_prefix(job_id: UUID) -> str:
     """Where everything of a job's result lies."""
-    return f"results/{job_id}"
+    return f"{RESULTS}/{job_id}"
 
 
 def part_key(job_id: UUID, position: int, token: int) -> str:

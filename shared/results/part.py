@@ -18,7 +18,7 @@ from shared.queries.fields import FIELD_NAMES
 # Every row has all of these, as strings: "" where the query left a field open.
 METADATA_COLUMNS = (*FIELD_NAMES, "modality", "coverage")
 LATENT_GROUPS = ("biological", "technical", "perturbation")
-_COUNTS = "counts"
+COUNTS = "counts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +49,21 @@ def part_table(samples: Samples) -> pa.Table:
         "sample_index": pa.array(samples.sample_index.astype(np.int32)),
     }
     which = pa.array(samples.condition_of.astype(np.int32))
-    for name in METADATA_COLUMNS:
-        values = pa.array([row.get(name, "") for row in samples.metadata], pa.string())
+    for name, values in metadata_columns(samples.metadata).items():
         columns[name] = values.take(which)
-    columns[_COUNTS] = _list_column(samples.counts)
-    for group in LATENT_GROUPS:
-        columns[latent_column(group)] = _list_column(samples.latents[group])
+    columns[COUNTS] = list_column(samples.counts)
+    columns |= latent_columns(samples.latents)
     return pa.table(columns)
+
+
+def metadata_columns(rows: Sequence[Mapping[str, str]]) -> dict[str, pa.Array]:
+    """All the metadata of rows, by column; "" where a row says nothing."""
+    return {name: pa.array([row.get(name, "") for row in rows], pa.string()) for name in METADATA_COLUMNS}
+
+
+def latent_columns(latents: Mapping[str, NDArray[np.float32]]) -> dict[str, pa.Array]:
+    """Latents [N, d] of each group, by column."""
+    return {latent_column(group): list_column(latents[group]) for group in LATENT_GROUPS}
 
 
 def encode_part(table: pa.Table) -> bytes:
@@ -66,11 +74,14 @@ def encode_part(table: pa.Table) -> bytes:
         sink,
         compression="zstd",
         compression_level=1,
-        use_dictionary=list(METADATA_COLUMNS),
-        column_encoding={f"{_COUNTS}.list.element": "BYTE_STREAM_SPLIT"}
-        | {f"{latent_column(group)}.list.element": "BYTE_STREAM_SPLIT" for group in LATENT_GROUPS},
+        use_dictionary=[name for name in METADATA_COLUMNS if name in table.column_names],
+        column_encoding={
+            f"{column.name}.list.element": "BYTE_STREAM_SPLIT"
+            for column in table.schema
+            if pa.types.is_list(column.type)
+        },
         write_statistics=False,
-        store_schema=False,
+        store_schema=table.schema.metadata is not None,
     )
     return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
 
@@ -87,7 +98,8 @@ def counts_matrix(column: pa.ChunkedArray, num_genes: int) -> NDArray[np.int32]:
     return matrix
 
 
-def _list_column(matrix: NDArray[np.generic]) -> pa.ListArray:
+def list_column(matrix: NDArray[np.generic]) -> pa.ListArray:
+    """The rows of a matrix as lists."""
     rows, width = matrix.shape
     offsets = pa.array(np.arange(0, (rows + 1) * width, width or 1, dtype=np.int32)[: rows + 1])
     return pa.ListArray.from_arrays(offsets, pa.array(np.ascontiguousarray(matrix).reshape(-1)))

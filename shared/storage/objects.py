@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -52,9 +53,14 @@ class ObjectStorage:
 
     def keys(self, prefix: str) -> list[str]:
         """The keys below a prefix, sorted."""
+        return self.keys_older_than(prefix, timedelta.min)
+
+    def keys_older_than(self, prefix: str, age: timedelta) -> list[str]:
+        """The keys below a prefix whose objects were stored longer ago than that, sorted."""
         with self._guarded():
-            listed = [meta["path"] for batch in obstore.list(self.store, prefix) for meta in batch]
-        return sorted(listed)
+            found = [meta for batch in obstore.list(self.store, prefix) for meta in batch]
+        now = datetime.now(UTC)
+        return sorted(meta["path"] for meta in found if now - meta["last_modified"] > age)
 
     def delete_all(self, prefix: str) -> None:
         """Remove every object below a prefix."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Protocol
 
 
@@ -16,6 +17,9 @@ class Storage(Protocol):
 
     def keys(self, prefix: str) -> list[str]:
         """The keys below a prefix, sorted."""
+
+    def keys_older_than(self, prefix: str, age: timedelta) -> list[str]:
+        """The keys below a prefix whose objects were stored longer ago than that, sorted."""
 
     def delete_all(self, prefix: str) -> None:
         """Remove every object below a prefix; none is fine."""

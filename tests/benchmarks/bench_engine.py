@@ -1,15 +1,18 @@
 """Samples per second of the engine, beside what torch does by itself with the same matrices.
 
-`python -m tests.benchmarks.bench_engine`; the best of several runs, taken in turns. Weights are random, with
-rates spread as those of a tissue: four genes in ten have fewer than 10 counts at a depth of ten million.
+`python -m tests.benchmarks.bench_engine --genes 23270`; the best of several runs, taken in turns. Weights are
+random, with rates spread as those of a tissue: four genes in ten have fewer than 10 counts at a depth of ten
+million.
 """
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +20,12 @@ import torch
 from torch import Tensor
 
 from tests.benchmarks.report import Row, as_markdown
+from tests.support.batches import make_specimens, profiles
 from tests.support.models import HEART, LIVER, tiny_model
+from worker.inference.batch import Batch, References
 from worker.inference.checkpoint import load_network
 from worker.inference.devices import Layout, choose_device, prepare_thread
-from worker.inference.engine import Batch, Engine
+from worker.inference.engine import Engine
 from worker.inference.network import Architecture, ExpressionNetwork
 from worker.inference.sampling import CountSampler, padded
 from worker.inference.streams import stream_keys
@@ -31,15 +36,15 @@ TURNS = 5
 DEPTH = 10_000_000
 
 
-def main() -> None:
+def main(numbers_of_genes: Sequence[int] = GENES) -> None:
     """Print the table."""
-    print(as_markdown(measure()))
+    print(as_markdown(measure(numbers_of_genes)))
 
 
-def measure() -> list[Row]:
+def measure(numbers_of_genes: Sequence[int]) -> list[Row]:
     """One row for each way to compute, for each number of genes."""
     with tempfile.TemporaryDirectory() as directory:
-        return [row for genes in GENES for row in _measure(genes, Path(directory, str(genes)))]
+        return [row for genes in numbers_of_genes for row in _measure(genes, Path(directory, str(genes)))]
 
 
 def _measure(genes: int, directory: Path) -> list[Row]:
@@ -49,9 +54,6 @@ def _measure(genes: int, directory: Path) -> list[Row]:
     noise_sd = network.condition(network.tokens([{}]).to(device)).noise_sd
     expected = _decode(network)
 
-    def compute(conditions: int, generation: bool) -> Callable[[], object]:
-        return lambda: engine.generate(_batch(SAMPLES, conditions, generation))
-
     naive, bare = "torch: lognormal, poisson", "torch: decode"
     seconds = _best(
         {
@@ -59,10 +61,7 @@ def _measure(genes: int, directory: Path) -> list[Row]:
             bare: lambda: _decode(network),
             "torch: decode, lognormal, poisson": lambda: _naive_sampling(_decode(network), noise_sd),
             "our sampling alone": _our_sampling(genes, device),
-            "engine: sample generation": compute(1, True),
-            "engine: sample generation, all conditions different": compute(SAMPLES, True),
-            "engine: mean estimation": compute(1, False),
-            "engine: mean estimation, all conditions different": compute(SAMPLES, False),
+            **_asked(engine),
         }
     )
     rows = [
@@ -75,6 +74,30 @@ def _measure(genes: int, directory: Path) -> list[Row]:
     ]
     [single] = _best({"one": lambda: engine.generate(_batch(1, 1, True))}).values()
     return [*rows, Row(f"engine: one sample, {genes:,} genes", f"{1e3 * single:.1f} ms", engine.device)]
+
+
+def _asked(engine: Engine) -> dict[str, Callable[[], object]]:
+    """SAMPLES samples, in each way that an engine can be asked for them."""
+    counts = profiles(SAMPLES, len(engine.model.genes))
+    specimens = make_specimens(counts)
+
+    def generate(conditions: int, generation: bool, referenced: bool = False) -> Callable[[], object]:
+        references = References(counts[:conditions], np.tile([True, True, False], (conditions, 1)))
+        batch = _batch(SAMPLES, conditions, generation)
+        batch = replace(batch, references=references if referenced else None)
+        return lambda: engine.generate(batch)
+
+    return {
+        "engine: sample generation": generate(1, True),
+        "engine: sample generation, all conditions different": generate(SAMPLES, True),
+        "engine: sample generation, 8 references": generate(8, True, referenced=True),
+        "engine: sample generation, all references different": generate(SAMPLES, True, referenced=True),
+        "engine: mean estimation": generate(1, False),
+        "engine: mean estimation, all conditions different": generate(SAMPLES, False),
+        "engine: mean estimation, 8 references": generate(8, False, referenced=True),
+        "engine: mean estimation, all references different": generate(SAMPLES, False, referenced=True),
+        "engine: metadata prediction": lambda: engine.recognise(specimens),
+    }
 
 
 def _best(ways: dict[str, Callable[[], object]]) -> dict[str, float]:
@@ -148,4 +171,8 @@ def _batch(samples: int, conditions: int, generation: bool) -> Batch:
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--genes", type=int, nargs="+", default=GENES, help="how many genes; several may be given"
+    )
+    main(parser.parse_args().genes)

@@ -22,8 +22,9 @@ from shared.results.part import LATENT_GROUPS, Samples, encode_part, part_table
 from shared.settings import MODELS_OF_THIS_CHECKOUT
 from tests.benchmarks.report import Row
 from tests.support.machine import Machine
+from worker.inference.batch import Batch, Generated
 from worker.inference.devices import choose_device
-from worker.inference.engine import Batch, Engine, Generated
+from worker.inference.engine import Engine
 
 LIVER = "UBERON:0002107"
 MODEL = "gem-1-bulk"

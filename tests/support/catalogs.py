@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from shared.catalog import GENES, MANIFEST, SCHEMA_VERSION, VOCABULARY, WEIGHTS, Model, open_model
+from shared.queries.requests import RequestType
 from shared.queries.vocabulary import FieldVocabulary, Term, Vocabulary
 
 LIVER, HEART, LOBE_OF_LIVER = "UBERON:0002107", "UBERON:0000948", "UBERON:0001115"
@@ -23,6 +24,7 @@ _TERMS = {
     },
     "cell_type_ontology_id": {B_CELL: Term("B cell", rows=40)},
     "sex": {"female": Term("female", rows=60), "male": Term("male", rows=60)},
+    "perturbation_ontology_id": {"CHEBI:41879": Term("dexamethasone", rows=4)},
     "sample_type": {"primary tissue": Term("primary tissue", rows=60)},
 }
 
@@ -72,6 +74,7 @@ def _manifest(model_id: str, samples_per_chunk: int) -> dict[str, Any]:
             "inputs": [{"metadata": metadata, "num_samples": 2}],
         },
         "licence": "CC0-1.0",
+        "request_types": [str(kind) for kind in RequestType],
     }
 
 

@@ -12,6 +12,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import numpy as np
+import pyarrow as pa
 from sqlalchemy import Engine
 
 from shared.database.engines import transaction
@@ -20,8 +21,10 @@ from shared.database.queries import leases
 from shared.database.tables import Chunk
 from shared.jobs.chunks import ChunkPlan, runs_of_chunk
 from shared.jobs.events import EventKind
+from shared.queries.requests import RequestType
+from shared.results.forms import FORMS, Predictions
 from shared.results.manifest import manifest_key, part_key
-from shared.results.part import LATENT_GROUPS, Samples, encode_part, part_table
+from shared.results.part import LATENT_GROUPS, Samples, encode_part
 from shared.storage.port import Storage
 
 _LEASE = timedelta(minutes=1)
@@ -35,6 +38,7 @@ class Completer:
     storage: Storage
     genes: int = 50
     models: tuple[str, ...] = ("gem-1-bulk", "gem-1-sc")
+    versions: tuple[int, ...] = (1,)
 
     def run_all(self) -> int:
         """Complete every queued chunk; returns their number."""
@@ -46,7 +50,8 @@ class Completer:
     def claim(self, limit: int) -> Sequence[Chunk]:
         """Own queued chunks, in the order of the queue; their jobs run."""
         with transaction(self.engine) as session:
-            waiting = [chunk.id for chunk in session.scalars(leases.claimable(self.models, (), limit))]
+            models = {model + kind.suffix: self.versions for model in self.models for kind in RequestType}
+            waiting = [chunk.id for chunk in session.scalars(leases.claimable(models, (), limit))]
             statement = leases.lease(waiting, "completer", _LEASE)
             chunks = session.scalars(statement, execution_options={"populate_existing": True}).all()
             for job_id, number in session.execute(leases.start_jobs({chunk.job_id for chunk in chunks})):
@@ -56,7 +61,7 @@ class Completer:
     def complete(self, chunk: Chunk) -> str:
         """Store a claimed chunk's part and record it; returns the key of the part."""
         assert chunk.token is not None
-        data = encode_part(part_table(self._samples(chunk)))
+        data = encode_part(self._part(chunk))
         key = part_key(chunk.job_id, chunk.position, chunk.token)
         self.storage.put(key, data)
         part = leases.StoredPart(key, len(data), hashlib.sha256(data).hexdigest(), "cpu")
@@ -72,6 +77,26 @@ class Completer:
         with transaction(self.engine) as session:
             session.execute(leases.cancel_queued_chunks({job_id}))
             session.execute(leases.fail_jobs({job_id}, reason)).one()
+
+    def _part(self, chunk: Chunk) -> pa.Table:
+        """Samples, or predictions of them: a half of all specimens is female, every second of them."""
+        samples = self._samples(chunk)
+        with transaction(self.engine) as session:
+            kind = RequestType(session.scalars(job_statements.job_by_id(chunk.job_id)).one().request_type)
+        if kind is not RequestType.PREDICT_METADATA:
+            return FORMS[kind].table(samples)
+        female = np.arange(chunk.first_sample, chunk.first_sample + chunk.num_samples) % 2
+        sex = np.stack([0.25 + 0.5 * female, 0.75 - 0.5 * female], 1).astype(np.float32)
+        return FORMS[kind].table(
+            Predictions(
+                input_index=samples.input_index,
+                probabilities={"sex": sex},
+                classes={"sex": ("female", "male")},
+                modality="bulk",
+                latents=samples.latents,
+                counts=samples.counts,
+            )
+        )
 
     def _samples(self, chunk: Chunk) -> Samples:
         with transaction(self.engine) as session:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Engine, select
 
 from shared.database.engines import transaction
@@ -14,6 +18,9 @@ from shared.database.queries.keys import ensure_workspace
 from shared.database.tables import Chunk, Event, Job
 from shared.jobs.chunks import first_samples, plan_chunks
 from shared.jobs.events import EventKind
+from shared.queries.requests import RequestType
+from shared.results.specimens import INPUTS_AT_ONCE, encode_specimens, specimens_key
+from shared.storage.objects import ObjectStorage
 
 LIVER = {"tissue_ontology_id": {"coverage": "exact", "terms": ["UBERON:0002107"], "distance": 0}}
 
@@ -26,9 +33,11 @@ def save_job(
     model_id: str = "gem-1-bulk",
     workspace: str = "default",
     seed: int = 7,
+    job_id: UUID | None = None,
+    **columns: Any,
 ) -> UUID:
-    """A queued job of inputs with these numbers of samples, all of liver."""
-    job_id = uuid4()
+    """A queued job of inputs with these numbers of samples, all of liver; `columns` are more of the job's."""
+    job_id = job_id or uuid4()
     plans = list(plan_chunks(sum(sizes), per_chunk))
     with transaction(engine) as session:
         workspace_id = session.scalars(ensure_workspace(workspace)).one()
@@ -46,6 +55,7 @@ def save_job(
             "chunks_total": len(plans),
             "chunks_open": len(plans),
             "expires_at": datetime.now(UTC) + timedelta(days=1),
+            **columns,
         }
         session.execute(statements.save_job(values))
         rows = [
@@ -60,9 +70,37 @@ def save_job(
             for position, (first, size) in enumerate(zip(first_samples(sizes), sizes, strict=True))
         ]
         session.execute(statements.save_inputs(rows))
-        session.execute(statements.save_chunks(job_id, model_id, plans))
+        session.execute(statements.save_chunks(job_id, (model_id, values["model_version"]), plans))
         session.execute(statements.save_event(job_id, 1, EventKind.QUEUED))
     return job_id
+
+
+def save_specimens_job(
+    engine: Engine,
+    storage: ObjectStorage,
+    counts: NDArray[np.int32],
+    request_type: RequestType,
+    *,
+    num_samples: int = 1,
+    per_chunk: int = 2,
+    **columns: Any,
+) -> UUID:
+    """A queued job of inputs that bring counts [N, G] along, each asking for `num_samples`."""
+    job_id, digests = uuid4(), []
+    for first in range(0, len(counts), INPUTS_AT_ONCE):
+        data = encode_specimens(first, list(counts[first : first + INPUTS_AT_ONCE]))
+        storage.put(specimens_key(job_id, first), data)
+        digests.append(hashlib.sha256(data).hexdigest())
+    return save_job(
+        engine,
+        [num_samples] * len(counts),
+        per_chunk=per_chunk,
+        model_id=f"gem-1-bulk{request_type.suffix}",
+        job_id=job_id,
+        request_type=str(request_type),
+        input_digests=digests,
+        **columns,
+    )
 
 
 def read_job(engine: Engine, job_id: UUID) -> Job:

@@ -88,6 +88,12 @@ class Machine:
             command, env=self._environment, capture_output=True, text=True, check=True
         ).stdout
 
+    def talk(self, *arguments: str) -> str:
+        """What `genequeue ...` prints for somebody who has its URL and a key. Raises CalledProcessError."""
+        told = {**self._environment, "GENEQUEUE_URL": self.url, "GENEQUEUE_API_KEY": self.key}
+        command = genequeue(*arguments)
+        return subprocess.run(command, env=told, capture_output=True, text=True, check=True).stdout
+
     def kill(self, process: str, with_signal: signal.Signals = signal.SIGKILL) -> int:
         """Send a signal to one of its processes; returns the id that it had."""
         pid = self.processes[process]

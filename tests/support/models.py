@@ -59,11 +59,12 @@ def tiny_model(
     model_id: str = BULK,
     samples_per_chunk: int = 8,
     sizes: Architecture = SMALL,
+    seed: int = 20,
 ) -> Model:
-    """Write a model to `directory / model_id` and read it back."""
+    """Write a model to `directory / model_id` and read it back; `seed` makes its weights."""
     fields = {name: FieldVocabulary(name, terms) for name, terms in _TERMS.items()}
     network = ExpressionNetwork(Vocabulary(fields), genes, sizes)
-    _randomise(network)
+    _randomise(network, seed)
     names = [Gene(f"ENSG{i + 1:011d}", f"GENE{i + 1}", "protein_coding", 1000 + i) for i in range(genes)]
     save_checkpoint(
         directory / model_id, network, names, _sheet(model_id, samples_per_chunk), {}, "Random weights.\n"
@@ -72,7 +73,7 @@ def tiny_model(
 
 
 def _sheet(model_id: str, samples_per_chunk: int) -> ModelSheet:
-    bulk = model_id == BULK
+    bulk = "bulk" in model_id
     return ModelSheet(
         model_id=model_id,
         version=1,
@@ -95,9 +96,9 @@ def _sheet(model_id: str, samples_per_chunk: int) -> ModelSheet:
     )
 
 
-def _randomise(network: ExpressionNetwork) -> None:
+def _randomise(network: ExpressionNetwork, seed: int) -> None:
     """Give every parameter a value, so that each term, latent and gene matters; rates span some 6 decades."""
-    generator = torch.Generator().manual_seed(20)
+    generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in network.parameters():
             fan_in = parameter.shape[-1] if parameter.dim() == 2 else 1
@@ -106,3 +107,4 @@ def _randomise(network: ExpressionNetwork) -> None:
             effects.copy_(torch.randn(effects.shape, generator=generator))
         network.output.bias.mul_(2.5)
         network.gene_log_variance.mul_(0.3).sub_(2.0)
+        network.loadings.copy_(0.1 * torch.randn(network.loadings.shape, generator=generator))

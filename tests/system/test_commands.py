@@ -79,6 +79,17 @@ def test_submit_without_waiting_prints_an_id_that_status_knows(machine: Machine,
     assert state["progress"] == {"samples_done": 4, "samples_total": 4, "percent": 100.0}
 
 
+def test_a_check_says_how_well_the_query_is_known_and_runs_nothing(machine: Machine, query: Path) -> None:
+    checked = genequeue(machine, "submit", query, "--model", "gem-1-bulk", "--check")
+    assert checked.returncode == 0, checked.stderr
+    assert "valid for gem-1-bulk" in checked.stdout
+    assert "UBERON:0002107 liver" in checked.stdout
+    assert "as JSON" in checked.stdout
+    written = genequeue(machine, "submit", query, "--model", "gem-1-bulk", "--check", "--wait")
+    assert written.returncode == 1
+    assert "--check" in written.stderr
+
+
 def test_a_query_with_faults_lists_them_all_and_fails(machine: Machine, tmp_path: Path) -> None:
     path = tmp_path / "bad.json"
     path.write_text(json.dumps({**QUERY, "sampling_strategy": "guess", "total": 3}))
@@ -118,6 +129,8 @@ def test_models_lists_the_starters_and_prints_an_example(machine: Machine) -> No
     assert "gem-1-bulk" in listed
     assert "gem-1-sc" in listed
     assert json.loads(genequeue(machine, "models", "--example", "gem-1-bulk").stdout)["inputs"]
+    assert genequeue(machine, "models", "list").stdout == listed
+    assert json.loads(genequeue(machine, "models", "example", "gem-1-bulk").stdout)["inputs"]
 
 
 def test_a_key_made_beside_a_running_machine_opens_its_own_workspace_only(
@@ -132,3 +145,22 @@ def test_a_key_made_beside_a_running_machine_opens_its_own_workspace_only(
     assert hidden.returncode == 1
     assert job_id in hidden.stderr
     assert genequeue(machine, "models", key=other).returncode == 0
+
+
+@pytest.mark.parametrize("way", ["_reference-conditioning", "_predict-metadata"])
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".h5ad"])
+def test_the_example_of_a_sample_of_ones_own_is_answered_in_every_kind_of_file(
+    machine: Machine, tmp_path: Path, way: str, suffix: str
+) -> None:
+    path, output = tmp_path / "query.json", tmp_path / f"out{suffix}"
+    path.write_text(genequeue(machine, "models", "--example", f"gem-1-bulk{way}").stdout)
+    ran = genequeue(machine, "submit", path, "--model", f"gem-1-bulk{way}", "-o", output)
+    assert ran.returncode == 0, ran.stderr
+    readers = {
+        ".parquet": lambda: pq.read_table(output).to_pandas(),
+        ".csv": lambda: pd.read_csv(output),
+        ".h5ad": lambda: anndata.read_h5ad(output).obs,
+    }
+    frame = readers[suffix]()
+    assert len(frame) == (2 if way == "_reference-conditioning" else 1)
+    assert "tissue_ontology_id" in frame

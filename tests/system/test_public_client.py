@@ -15,8 +15,10 @@ from pysynthbio.http_client import AuthenticationError, NotFoundError, Synthesiz
 
 from tests.support.machine import Machine
 
+DEXAMETHASONE = "CHEBI:41879"
 LIVER, HEART, B_CELL = "UBERON:0002107", "UBERON:0000948", "CL:0000236"
 MODELS = ("gem-1-bulk", "gem-1-sc")
+REFERENCE, PREDICT = "_reference-conditioning", "_predict-metadata"
 Frames = dict[str, pd.DataFrame]
 Ask = Callable[..., Frames]
 
@@ -54,10 +56,12 @@ def assert_equal(one: Frames, other: Frames) -> None:
 def test_the_client_lists_our_models(client: Machine) -> None:
     listed = pysynthbio.list_models()
     models = listed["models"] if isinstance(listed, dict) else listed
-    assert {model["model_id"] for model in models} >= set(MODELS)
+    assert {model["model_id"] for model in models} >= {
+        model + way for model in MODELS for way in ("", REFERENCE, PREDICT)
+    }
 
 
-@pytest.mark.parametrize("model_id", MODELS)
+@pytest.mark.parametrize("model_id", [model + way for model in MODELS for way in ("", REFERENCE)])
 def test_the_example_query_is_accepted_as_it_is(ask: Ask, model_id: str) -> None:
     example = pysynthbio.get_example_query(model_id=model_id)["example_query"]
     assert list(example["inputs"][0])[:2] == ["metadata", "num_samples"]
@@ -192,3 +196,84 @@ def test_a_download_needs_no_key_and_is_refused_when_altered(client: Machine) ->
     altered = httpx.get(link[:-2] + ("aa" if link[-2:] != "aa" else "bb"))
     assert altered.status_code == 403
     assert altered.json()["error"]
+
+
+def sample_of(model_id: str) -> list[int]:
+    """The counts of the example query: the first condition of the model's own example."""
+    counts: list[int] = pysynthbio.get_example_query(model_id + PREDICT)["example_query"]["inputs"][0][
+        "counts"
+    ]
+    return counts
+
+
+def near(counts: list[int], num_samples: int = 1, **options: Any) -> dict[str, Any]:
+    """A query for samples near a reference, without any randomness."""
+    inputs = [{"metadata": {}, "num_samples": num_samples, "counts": counts}]
+    return {
+        "sampling_strategy": "mean estimation",
+        "deterministic_latents": True,
+        "inputs": inputs,
+        **options,
+    }
+
+
+@pytest.mark.parametrize("model_id", MODELS)
+def test_the_metadata_of_the_example_are_predicted_with_probabilities(ask: Ask, model_id: str) -> None:
+    example = pysynthbio.get_example_query(model_id + PREDICT)["example_query"]
+    frames = ask(example, model_id + PREDICT)
+    assert {name: len(frame) for name, frame in frames.items()} == dict.fromkeys(
+        ("metadata", "latents", "classifier_probs", "expression"), 1
+    )
+    predicted = frames["metadata"].iloc[0]
+    for field, probabilities in frames["classifier_probs"].iloc[0].items():
+        assert sum(probabilities.values()) == pytest.approx(1, abs=1e-4)
+        assert predicted[field] == max(probabilities, key=probabilities.__getitem__)
+    assert frames["expression"].to_numpy().sum() == pytest.approx(sum(sample_of(model_id)), rel=0.6)
+    assert list(frames["latents"]) == ["biological", "technical", "perturbation"]
+
+
+def test_both_modes_predict_the_same_metadata(client: Machine) -> None:
+    example = pysynthbio.get_example_query("gem-1-bulk" + PREDICT)["example_query"]
+    hosted, self_hosted = (
+        pysynthbio.predict_query(dict(example), model_id="gem-1-bulk" + PREDICT, self_hosted=mode)
+        for mode in (False, True)
+    )
+    assert_equal(hosted, self_hosted)
+    for field, probabilities in hosted["classifier_probs"].iloc[0].items():
+        assert self_hosted["classifier_probs"].iloc[0][field] == pytest.approx(probabilities)
+
+
+@pytest.mark.parametrize("model_id", MODELS)
+def test_samples_near_a_reference_are_as_large_as_it_unless_fixed(ask: Ask, model_id: str) -> None:
+    counts = [3 * count for count in sample_of(model_id)]
+    own = ask(near(counts), model_id + REFERENCE)["expression"].to_numpy()
+    fixed = ask(near(counts, fixed_total_count=True, total_count=5_000), model_id + REFERENCE)
+    assert own.sum() == pytest.approx(sum(counts), rel=0.6 if model_id == "gem-1-sc" else 0.01)
+    assert fixed["expression"].to_numpy().sum() < own.sum()
+
+
+def test_without_a_perturbation_the_samples_stay_close_to_the_reference(ask: Ask) -> None:
+    counts = np.array(sample_of("gem-1-bulk"))
+    made = ask(near(counts.tolist()), "gem-1-bulk" + REFERENCE)["expression"].to_numpy()[0]
+    assert np.corrcoef(np.log1p(made), np.log1p(counts))[0, 1] > 0.9
+
+
+def test_a_conditioned_perturbation_makes_its_metadata_void_and_the_job_says_so(client: Machine) -> None:
+    asked = near(sample_of("gem-1-bulk"), conditioning=["biological", "technical", "perturbation"])
+    asked["inputs"][0]["metadata"] = {"perturbation_ontology_id": DEXAMETHASONE}
+    headers = {"Authorization": f"Bearer {client.key}"}
+    answer = httpx.post(
+        f"{client.url}/api/models/gem-1-bulk{REFERENCE}/predict", json=asked, headers=headers, timeout=60
+    )
+    job = httpx.get(answer.headers["Location"], headers=headers).json()
+    assert any("has no effect" in warning for warning in job["warnings"])
+    assert job["request_type"] == "reference_conditioned"
+
+
+@pytest.mark.parametrize(("way", "sent"), [(REFERENCE, "samples"), (PREDICT, "samples"), ("", "counts")])
+def test_a_query_to_the_wrong_sibling_is_told_the_right_one(ask: Ask, way: str, sent: str) -> None:
+    asked = query() if sent == "samples" else {"inputs": [{"counts": [1, 2]}]}
+    with pytest.raises(SynthesizeAPIError) as refused:
+        ask(asked, "gem-1-bulk" + way)
+    expected = {"": PREDICT, REFERENCE: "query gem-1-bulk", PREDICT: "gem-1-bulk and"}[way]
+    assert expected in str(refused.value)

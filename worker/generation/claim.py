@@ -1,8 +1,8 @@
-"""Claiming a batch: queued chunks of one model, of any job and workspace, each under a new fencing token."""
+"""Claiming a batch: queued chunks of one model version, of any job, each under a new fencing token."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -16,18 +16,23 @@ from shared.database.queries import leases
 from shared.database.tables import Chunk, Job, JobInput
 from shared.jobs.chunks import ChunkPlan, runs_of_chunk
 from shared.jobs.events import EventKind
+from shared.queries.requests import RequestType
 from shared.queries.spec import Coverage, SamplingStrategy
-from worker.generation.work import Condition, Work
+from shared.results.specimens import INPUTS_AT_ONCE, specimens_key
+from worker.generation.work import Condition, StoredSpecimens, Work
 
 _CHUNKS_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Claimant:
-    """Who claims, what it can compute, how long it owns a chunk, and how many samples it takes at once."""
+    """Who claims, what it can compute now, how long it owns a chunk, and how many samples it takes at once.
+
+    `models` gives the versions of each public model id.
+    """
 
     owner: str
-    models: Collection[str]
+    models: Callable[[], Mapping[str, Collection[int]]]
     lease: timedelta
     batch_samples: int
 
@@ -41,14 +46,18 @@ def claim(engine: Engine, claimant: Claimant) -> list[Work]:
         statement = leases.lease(chosen, claimant.owner, claimant.lease)
         chunks = session.scalars(statement, execution_options={"populate_existing": True}).all()
         jobs = _start(session, {chunk.job_id for chunk in chunks})
-        return [_work(session, chunk, jobs[chunk.job_id]) for chunk in sorted(chunks, key=lambda c: c.id)]
+        return [
+            _work(session, chunk, jobs[chunk.job_id], claimant.lease)
+            for chunk in sorted(chunks, key=lambda c: c.id)
+        ]
 
 
 def _lock_batch(session: Session, claimant: Claimant) -> list[int]:
     """Lock what will be leased and no more; what other workers are taking just now is passed over."""
+    models = claimant.models()
     passed_over: set[int] = set()
     while True:
-        statement = leases.claimable(claimant.models, passed_over, _CHUNKS_AT_ONCE)
+        statement = leases.claimable(models, passed_over, _CHUNKS_AT_ONCE)
         candidates = session.scalars(statement).all()
         chosen = {chunk.id for chunk in _batch_of(candidates, claimant.batch_samples)}
         locked = session.scalars(leases.lock_queued(chosen)).all()
@@ -58,10 +67,10 @@ def _lock_batch(session: Session, claimant: Claimant) -> list[int]:
 
 
 def _batch_of(candidates: Sequence[Chunk], batch_samples: int) -> Iterable[Chunk]:
-    """The first chunk, and those of the same model behind it while they fit."""
+    """The first chunk, and those of the same model and version behind it while they fit."""
     room = batch_samples
     for chunk in candidates:
-        if chunk.model_id != candidates[0].model_id:
+        if (chunk.model_id, chunk.model_version) != (candidates[0].model_id, candidates[0].model_version):
             continue
         if chunk is not candidates[0] and chunk.num_samples > room:
             return
@@ -75,14 +84,14 @@ def _start(session: Session, job_ids: Collection[UUID]) -> dict[UUID, Job]:
     return {job.id: job for job in session.scalars(select(Job).where(Job.id.in_(job_ids)))}
 
 
-def _work(session: Session, chunk: Chunk, job: Job) -> Work:
+def _work(session: Session, chunk: Chunk, job: Job, lease: timedelta) -> Work:
     inputs = session.scalars(
         job_statements.inputs_of_run(job.id, chunk.first_sample, chunk.num_samples)
     ).all()
     plan = ChunkPlan(chunk.position, chunk.first_sample, chunk.num_samples)
     runs = runs_of_chunk([row.first_sample for row in inputs], [row.num_samples for row in inputs], plan)
-    if chunk.token is None:
-        raise AssertionError("a leased chunk has a token")
+    if chunk.token is None or chunk.lease_expires_at is None:
+        raise AssertionError("a leased chunk has a token and an end of its lease")
     return Work(
         chunk_id=chunk.id,
         token=chunk.token,
@@ -90,6 +99,7 @@ def _work(session: Session, chunk: Chunk, job: Job) -> Work:
         position=chunk.position,
         attempt=chunk.attempts,
         model_id=chunk.model_id,
+        model_version=chunk.model_version,
         num_samples=chunk.num_samples,
         sampling_strategy=SamplingStrategy(job.sampling_strategy),
         total_count=job.total_count,
@@ -97,7 +107,21 @@ def _work(session: Session, chunk: Chunk, job: Job) -> Work:
         seed=job.seed,
         conditions=tuple(_condition(row) for row in inputs),
         runs=tuple(runs),
+        request_type=RequestType(job.request_type),
+        conditioning=tuple(job.conditioning),
+        fixed_total_count=job.fixed_total_count,
+        specimens=tuple(_specimens(job, inputs)),
+        request_id=job.request_id,
+        waited=chunk.lease_expires_at - lease - chunk.queued_at,
     )
+
+
+def _specimens(job: Job, inputs: Sequence[JobInput]) -> Iterator[StoredSpecimens]:
+    """The objects with the counts of these inputs; none where the job's inputs bring none along."""
+    numbers = sorted({row.position // INPUTS_AT_ONCE for row in inputs}) if job.input_digests else []
+    for number in numbers:
+        first = number * INPUTS_AT_ONCE
+        yield StoredSpecimens(specimens_key(job.id, first), first, job.input_digests[number])
 
 
 def _condition(row: JobInput) -> Condition:

@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
+from shared import metrics
 from shared.database.engines import transaction
 from shared.database.queries import jobs as job_statements
 from shared.database.queries import leases
@@ -54,6 +55,7 @@ def fail_jobs(session: Session, job_ids: Collection[UUID], error: str) -> None:
     """End jobs that cannot be finished: what is queued of them is cancelled first, then the jobs fail."""
     session.execute(leases.cancel_queued_chunks(job_ids))
     for job_id, number in session.execute(leases.fail_jobs(job_ids, error)):
+        metrics.JOBS_FAILED.inc()
         session.execute(job_statements.save_event(job_id, number, EventKind.FAILED, {"error": error}))
 
 
@@ -71,12 +73,16 @@ def _make_ready(session: Session, storage: Storage, job: Job, token: int) -> Non
         model_id=job.model_id,
         model_version=job.model_version,
         weights_sha256=job.weights_digest,
+        request_type=job.request_type,
         sampling_strategy=job.sampling_strategy,
         total_count=job.total_count,
         deterministic_latents=job.deterministic_latents,
+        conditioning=job.conditioning,
+        fixed_total_count=job.fixed_total_count,
         seed=job.seed,
         num_samples=job.samples_total,
         warnings=job.warnings,
+        coverage=job.coverage,
         parts=parts,
     )
     key = manifest_key(job.id, token)

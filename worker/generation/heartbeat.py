@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
@@ -25,11 +25,11 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class WorkerCard:
-    """How a worker introduces itself: model versions by id, and the device it computes on."""
+    """How a worker introduces itself: the device it computes on, and the versions it holds of each id now."""
 
     id: str
     device: str
-    models: Mapping[str, int] = field(default_factory=dict)
+    models: Callable[[], Mapping[str, Collection[int]]] = dict
 
 
 class Heartbeat:
@@ -37,7 +37,7 @@ class Heartbeat:
 
     def __init__(self, engine: Engine, card: WorkerCard, lease: timedelta, interval: timedelta) -> None:
         self._engine, self._card, self._lease, self._interval = engine, card, lease, interval
-        self._held: set[tuple[int, int]] = set()
+        self._held: dict[tuple[int, int], Work] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
@@ -45,12 +45,12 @@ class Heartbeat:
     def hold(self, works: Iterable[Work]) -> None:
         """Renew these leases from now on."""
         with self._lock:
-            self._held.update(work.lease for work in works)
+            self._held.update({work.lease: work for work in works})
 
     def drop(self, work: Work) -> None:
         """The chunk ended, or was given back: renew it no more."""
         with self._lock:
-            self._held.discard(work.lease)
+            self._held.pop(work.lease, None)
 
     def holds(self, work: Work) -> bool:
         """Whether the lease was still ours at the last beat."""
@@ -84,7 +84,7 @@ class Heartbeat:
         card = self._card
         with transaction(self._engine) as session:
             session.execute(
-                workers.announce(card.id, socket.gethostname(), os.getpid(), card.device, dict(card.models))
+                workers.announce(card.id, socket.gethostname(), os.getpid(), card.device, dict(card.models()))
             )
 
     def _renew(self) -> None:
@@ -97,7 +97,6 @@ class Heartbeat:
         lost = {pair for pair in held if pair[0] not in kept}
         with self._lock:
             # A chunk that was completed meanwhile has left the set already.
-            lost &= self._held
-            self._held -= lost
-        if lost:
-            log.warning("lease.lost", chunks=[chunk for chunk, _ in lost])
+            lost_works = [self._held.pop(pair) for pair in lost & self._held.keys()]
+        for work in lost_works:
+            log.warning("lease.lost", **work.ids)

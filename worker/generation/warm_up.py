@@ -2,45 +2,72 @@
 
 from __future__ import annotations
 
+import hashlib
+from itertools import product
 from uuid import UUID
 
+from obstore.store import MemoryStore
+
 from shared.jobs.chunks import Run
+from shared.queries.requests import RequestType
 from shared.queries.spec import SamplingStrategy
-from shared.results.part import encode_part, part_table
-from worker.generation.plan import plan_batch, samples_of
-from worker.generation.work import Condition, Work
+from shared.results.forms import FORMS
+from shared.results.part import encode_part
+from shared.results.specimens import encode_specimens
+from shared.storage.objects import ObjectStorage
+from shared.storage.port import Storage
+from worker.generation.compute import compute
+from worker.generation.plan import plan_batch
+from worker.generation.work import Condition, StoredSpecimens, Work
 from worker.inference.engine import Engine
 
-_SAMPLES = 64
+_SAMPLES = 64  # each of an input of its own
 _NOBODY = UUID(int=0)
 
 
 def warm_up(engine: Engine) -> None:
-    """Compute and encode some samples of no particular condition, and forget them.
+    """Compute and encode some samples of no particular condition, in every way the model offers; forget them.
 
     Raises GenerationError if the model gives no valid result: such a worker must not claim anything.
     """
     manifest = engine.model.manifest
-    for strategy in manifest.sampling_strategies:
-        work = _work(manifest.model_id, manifest.default_total_count, strategy)
-        generated = engine.generate(plan_batch([work]))
-        for samples in samples_of([work], generated, manifest.modality):
-            encode_part(part_table(samples))
+    storage = ObjectStorage(MemoryStore(), "memory")
+    specimens = _specimens(engine, storage)
+    for request_type, strategy in product(manifest.request_types, manifest.sampling_strategies):
+        work = _work(engine, request_type, strategy, specimens)
+        for rows in compute(engine, storage, [work]):
+            encode_part(FORMS[request_type].table(rows))
 
 
-def _work(model_id: str, total_count: int, strategy: SamplingStrategy) -> Work:
+def _specimens(engine: Engine, storage: Storage) -> StoredSpecimens:
+    """Store what the model itself takes for typical samples."""
+    strategy = engine.model.manifest.sampling_strategies[0]
+    work = _work(engine, RequestType.BASELINE, strategy, None)
+    data = encode_specimens(0, list(engine.generate(plan_batch([work])).counts))
+    storage.put("specimens", data)
+    return StoredSpecimens("specimens", 0, hashlib.sha256(data).hexdigest())
+
+
+def _work(
+    engine: Engine, request_type: RequestType, strategy: SamplingStrategy, specimens: StoredSpecimens | None
+) -> Work:
+    manifest = engine.model.manifest
     return Work(
         chunk_id=0,
         token=0,
         job_id=_NOBODY,
         position=0,
         attempt=1,
-        model_id=model_id,
+        model_id=manifest.model_id,
+        model_version=manifest.version,
         num_samples=_SAMPLES,
         sampling_strategy=strategy,
-        total_count=total_count,
+        total_count=manifest.default_total_count,
         deterministic_latents=False,
         seed=0,
-        conditions=(Condition(0, {}, {}, ""),),
-        runs=(Run(0, 0, _SAMPLES),),
+        conditions=tuple(Condition(place, {}, {}, "") for place in range(_SAMPLES)),
+        runs=tuple(Run(place, 0, 1) for place in range(_SAMPLES)),
+        request_type=request_type,
+        conditioning=("biological", "technical"),
+        specimens=(specimens,) if specimens else (),
     )

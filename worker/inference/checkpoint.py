@@ -22,8 +22,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from shared.catalog import GENES, MANIFEST, SCHEMA_VERSION, VOCABULARY, WEIGHTS, Gene, Model
+from shared.catalog import EXAMPLE_COUNTS, GENES, MANIFEST, SCHEMA_VERSION, VOCABULARY, WEIGHTS, Gene, Model
 from shared.errors import CheckpointCorrupt
+from shared.queries.requests import RequestType
 from worker.inference.network import Architecture, ExpressionNetwork
 
 CARD, METRICS = "README.md", "metrics.json"
@@ -44,6 +45,7 @@ class ModelSheet:
     samples_per_chunk: int
     example_query: Mapping[str, Any]
     licence: str
+    request_types: tuple[str, ...] = tuple(RequestType)
 
 
 def load_network(model: Model, device: torch.device) -> ExpressionNetwork:
@@ -83,6 +85,7 @@ def save_checkpoint(
     contents = {
         VOCABULARY: orjson.dumps(network.vocabulary.to_json(), option=READABLE),
         GENES: _encode_genes(genes),
+        EXAMPLE_COUNTS: gzip.compress(orjson.dumps(_example_counts(network, sheet)), mtime=0),
         WEIGHTS: save({name: tensor.half().contiguous() for name, tensor in network.state_dict().items()}),
         METRICS: orjson.dumps(metrics, option=READABLE | orjson.OPT_SORT_KEYS),
         CARD: card.encode(),
@@ -121,12 +124,29 @@ def _manifest(network: ExpressionNetwork, sheet: ModelSheet, contents: Mapping[s
         "latent_sizes": network.architecture.latent_sizes,
         "samples_per_chunk": sheet.samples_per_chunk,
         "digests": {
-            name: hashlib.sha256(contents[name]).hexdigest() for name in (VOCABULARY, GENES, WEIGHTS)
+            name: hashlib.sha256(contents[name]).hexdigest()
+            for name in (VOCABULARY, GENES, WEIGHTS, EXAMPLE_COUNTS)
         },
         "architecture": network.architecture.to_manifest(),
         "example_query": sheet.example_query,
         "licence": sheet.licence,
+        "request_types": list(sheet.request_types),
     }
+
+
+@torch.no_grad()
+def _example_counts(network: ExpressionNetwork, sheet: ModelSheet) -> list[int]:
+    """The mean estimate of the first condition of the example query, as far as its values are known: [G]."""
+    inputs = sheet.example_query["inputs"]
+    metadata: Mapping[str, str] = inputs[0]["metadata"] if inputs else {}
+    known = {
+        name: (value,) for name, value in metadata.items() if value in network.vocabulary.field(name).terms
+    }
+    condition = network.condition(network.tokens([known]).to(network.output.bias.device))
+    rates = network.decode(condition.latent_mean, condition.factor_shift) + condition.gene_effect
+    expected = sheet.default_total_count * torch.softmax(rates[0].double(), 0)
+    counts: list[int] = expected.round().long().tolist()
+    return counts
 
 
 def _encode_genes(genes: Sequence[Gene]) -> bytes:

@@ -20,12 +20,14 @@ from shared.errors import SetupError
 class Layout:
     """How work is cut for a device.
 
-    `block_rows` samples, and `condition_rows` conditions, share their matrix products; `tile_elements` counts
-    are drawn at once (on a CPU, what its caches hold); `threads` blocks are computed side by side.
+    `block_rows` samples, `condition_rows` conditions, and `reference_rows` real samples, share their matrix
+    products; `tile_elements` counts are drawn at once (on a CPU, what its caches hold); `threads` blocks are
+    computed side by side.
     """
 
     block_rows: int
     condition_rows: int
+    reference_rows: int
     tile_elements: int
     threads: int
 
@@ -33,8 +35,8 @@ class Layout:
     def of(cls, device: torch.device) -> Layout:
         """The layout for a device, with as many threads as torch would use."""
         if device.type == "cuda":
-            return cls(256, 32, tile_elements=1 << 22, threads=torch.get_num_threads())
-        return cls(32, 8, tile_elements=3 << 16, threads=torch.get_num_threads())
+            return cls(256, 32, 32, tile_elements=1 << 22, threads=torch.get_num_threads())
+        return cls(32, 8, 8, tile_elements=3 << 16, threads=torch.get_num_threads())
 
 
 def choose_device(wanted: str | None = None) -> torch.device:

@@ -1,6 +1,6 @@
-"""The network: from placed metadata to latent priors, and from latents to log expression rates.
+"""The network: from placed metadata to latent priors, from latents to log expression rates, and back.
 
-The same class trains and serves. It knows no ontology (terms arrive placed), no counts and no random numbers.
+The same class trains and serves. It knows no ontology (terms arrive placed) and no random numbers.
 """
 
 from __future__ import annotations
@@ -14,21 +14,29 @@ from torch import Tensor, nn
 
 from shared.queries.fields import FIELD_BY_NAME, LatentGroup
 from shared.queries.vocabulary import Vocabulary
+from worker.inference.encoder import Encoder, Heads, Posterior
+from worker.inference.priors import GroupPrior, PerturbationPrior
+from worker.inference.relatives import Relatives
 
 PERTURBATION_ID, PERTURBATION_TYPE = "perturbation_ontology_id", "perturbation_type"
 GENE_LEVEL_FIELDS = ("sex",)  # act on single genes, outside the latents
 NOISE_FIELDS = ("sample_type", "study")  # how noisy a sample is depends on these
 HIGHEST_LOG_RATE = 13.8  # log of one million: all of a library
-LOG_VARIANCE_RANGE = (-8.0, 2.0)  # of a latent; keeps a prior from collapsing or exploding
 
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """The sizes of a network. `rank` is that of the output layer, genes by rank."""
+    """The sizes of a network.
+
+    `rank` is that of the output layer, genes by rank; `residual` that of what replicates share beyond the
+    latents; `projection` the dimensions that the encoder sees of a sample.
+    """
 
     embedding: int = 128
     hidden: int = 256
     rank: int = 256
+    residual: int = 16
+    projection: int = 96
     biological: int = 96
     technical: int = 16
     perturbation: int = 24
@@ -77,21 +85,25 @@ class Prior:
 class Condition:
     """What the network says of C conditions, before any latent is drawn.
 
-    latent_mean and latent_sd [C, D] are the prior p(z | metadata). gene_effect [C, G] adds to the log rate.
-    noise_sd [C, G] is the standard deviation of the log of a sample's rate around its mean estimate:
-    a generated sample multiplies its expected counts by exp(noise_sd * e - noise_sd^2 / 2), e ~ N(0, 1).
+    latent_mean and latent_sd [C, D] are the prior p(z | metadata). factor_shift [C, rank] adds to the
+    coordinates in the output layer, gene_effect [C, G] to the log rate.
+    A generated sample differs from its mean estimate in two ways: genes vary together, by
+    `residual(f, residual_scale)` on the log rate with f ~ N(0, 1) [K]; and each by itself, its expected
+    counts times exp(noise_sd * e - noise_sd^2 / 2), e ~ N(0, 1), noise_sd [C, G]. residual_scale is [C, 1].
     """
 
     latent_mean: Tensor
     latent_sd: Tensor
+    factor_shift: Tensor
     gene_effect: Tensor
+    residual_scale: Tensor
     noise_sd: Tensor
 
 
 class ExpressionNetwork(nn.Module):
-    """Priors p(z | metadata) for three groups of latents, and a decoder from latents to log rates.
+    """Priors p(z | metadata) for three groups of latents, a decoder from latents to log rates, an encoder.
 
-    Expected counts of a sample are total_count * softmax(decode(z) + gene_effect) over the genes.
+    Expected counts of a sample are total_count * softmax(decode(z, factor_shift) + gene_effect) over genes.
     """
 
     def __init__(self, vocabulary: Vocabulary, num_genes: int, architecture: Architecture) -> None:
@@ -107,9 +119,11 @@ class ExpressionNetwork(nn.Module):
                 if name not in (*GENE_LEVEL_FIELDS, PERTURBATION_ID, PERTURBATION_TYPE)
             }
         )
-        self.biological = _Prior(sizes.embedding, sizes.hidden, sizes.biological)
-        self.technical = _Prior(sizes.embedding, sizes.hidden, sizes.technical)
-        self.perturbation = _PerturbationPrior(vocabulary, sizes.perturbation)
+        self.biological = GroupPrior(sizes.embedding, sizes.hidden, sizes.biological)
+        self.technical = GroupPrior(sizes.embedding, sizes.hidden, sizes.technical)
+        self.perturbation = PerturbationPrior(
+            vocabulary.field(PERTURBATION_ID), vocabulary.field(PERTURBATION_TYPE), sizes.perturbation
+        )
         context = sizes.biological + sizes.technical
         self.context = nn.Sequential(
             nn.Linear(context, sizes.hidden), nn.GELU(), nn.Linear(sizes.hidden, sizes.rank)
@@ -120,8 +134,13 @@ class ExpressionNetwork(nn.Module):
         self.gene_effects = self._per_term(GENE_LEVEL_FIELDS, num_genes)
         self.noise_offsets = self._per_term(NOISE_FIELDS, 1)
         self.gene_log_variance = nn.Parameter(torch.full((num_genes,), -4.0))
-        # Set from the training data once training is done: by how much to widen the priors (log), and the
-        # largest log rate of each gene, so that effects that add up do not add up to the absurd.
+        self.encoder = Encoder(num_genes, sizes.projection, sizes.hidden, sum(sizes.latent_sizes.values()))
+        self.heads = Heads(vocabulary, self.latent_slices)
+        # Set from the training data once training is done: what replicates share beyond the latents, by how
+        # much to widen the priors (log), and the largest log rate of each gene, so that effects that add up
+        # do not add up to the absurd.
+        self.loadings = nn.Parameter(torch.zeros(sizes.residual, num_genes), requires_grad=False)
+        self.relatives = Relatives(vocabulary, sizes.rank)
         self.latent_log_scale = nn.Parameter(torch.zeros(()), requires_grad=False)
         self.ceiling = nn.Parameter(torch.full((num_genes,), HIGHEST_LOG_RATE), requires_grad=False)
 
@@ -142,10 +161,13 @@ class ExpressionNetwork(nn.Module):
     def condition(self, tokens: Tokens) -> Condition:
         """The priors, gene-level effects and noise of C conditions."""
         prior, offset = self.priors(tokens), self.noise_offset(tokens)
+        context = self._context(prior.mean[:, : self.latent_slices[LatentGroup.PERTURBATION].start])
         return Condition(
             latent_mean=prior.mean,
             latent_sd=prior.sd * (self.latent_log_scale + 0.5 * offset).exp(),
+            factor_shift=self.relatives(self._by_field(tokens), context),
             gene_effect=self.gene_effects_of(tokens),
+            residual_scale=(0.5 * offset).exp(),
             noise_sd=(0.5 * (self.gene_log_variance + offset)).exp(),
         )
 
@@ -155,7 +177,7 @@ class ExpressionNetwork(nn.Module):
         groups = (
             self.biological(self._embed(member, LatentGroup.BIOLOGICAL, len(tokens))),
             self.technical(self._embed(member, LatentGroup.TECHNICAL, len(tokens))),
-            self.perturbation(member, len(tokens)),
+            self.perturbation(member.get(PERTURBATION_ID), member.get(PERTURBATION_TYPE), len(tokens)),
         )
         return Prior(torch.cat([mean for mean, _ in groups], 1), torch.cat([sd for _, sd in groups], 1))
 
@@ -176,19 +198,48 @@ class ExpressionNetwork(nn.Module):
             offset = offset + tokens.membership[:, self.field_slices[name]][:, :-1] @ offsets
         return offset
 
-    def decode(self, latent: Tensor) -> Tensor:
-        """Log rates [B, G], up to a constant per row, of latents [B, D]; without any gene-level effect."""
-        return torch.minimum(self.output(self.factors(latent)), self.ceiling)
+    def decode(self, latent: Tensor, factor_shift: Tensor | None = None) -> Tensor:
+        """Log rates [B, G], up to a constant per row, of latents [B, D] and shifts [B, rank].
+
+        Without any gene-level effect.
+        """
+        factors = self.factors(latent)
+        factors = factors if factor_shift is None else factors + factor_shift
+        return torch.minimum(self.output(factors), self.ceiling)
+
+    def residual(self, deviate: Tensor, scale: Tensor) -> Tensor:
+        """What a generated sample's genes share: [B, G] on the log rate, for normals [B, K], scales [B, 1].
+
+        The decoder learnt the mean of the logarithm, so a mean estimate is the middle of its samples and not
+        their arithmetic mean: what the genes' own lognormal noise takes off the logarithm is given back.
+        """
+        return (scale * deviate) @ self.loadings + 0.5 * scale**2 * self.gene_log_variance.exp()
+
+    def encode(self, counts: Tensor) -> Posterior:
+        """q(z | counts) of samples [B, G] in which every gene was measured; scale-free in the counts."""
+        log1p_cpm = torch.log1p(counts * (1e6 / counts.sum(1, keepdim=True).clamp(min=1.0)))
+        mean, log_variance = self.encoder(log1p_cpm, torch.ones_like(log1p_cpm))
+        return Posterior(mean, (0.5 * log_variance).exp())
+
+    def classify(self, latent: Tensor) -> dict[str, Tensor]:
+        """Log probabilities [B, classes] of each field's values, `heads.classes`, for latents [B, D]."""
+        found: dict[str, Tensor] = self.heads(latent)
+        return found
 
     def factors(self, latent: Tensor) -> Tensor:
         """[B, rank]: the coordinates of latents [B, D] in the output layer.
 
-        A perturbation acts linearly here, so its effect adds to the log rates and none means no change.
+        A perturbation acts linearly here: its effect adds to the log rates, and none means no change.
         """
         split = self.latent_slices[LatentGroup.PERTURBATION].start
         context, response = latent[:, :split], latent[:, split:]
-        factors: Tensor = self.context_skip(context) + self.context(context) + self.response(response)
+        factors: Tensor = self._context(context) + self.response(response)
         return factors
+
+    def _context(self, latent: Tensor) -> Tensor:
+        """[B, rank]: the coordinates of biological and technical latents [B, D]."""
+        coordinates: Tensor = self.context_skip(latent) + self.context(latent)
+        return coordinates
 
     def _by_field(self, tokens: Tokens) -> dict[str, Tensor]:
         return {name: tokens.membership[:, columns] for name, columns in self.field_slices.items()}
@@ -210,51 +261,6 @@ class ExpressionNetwork(nn.Module):
                 if name in self.field_slices
             }
         )
-
-
-class _Prior(nn.Module):
-    """A diagonal Gaussian given an embedding [C, E]: a linear map plus a small network for the mean."""
-
-    def __init__(self, embedding: int, hidden: int, latent: int) -> None:
-        super().__init__()
-        self.origin = nn.Parameter(torch.zeros(embedding))  # what fields left out of a checkpoint amount to
-        self.body = nn.Sequential(nn.Linear(embedding, hidden), nn.GELU(), nn.Linear(hidden, 2 * latent))
-        self.skip = nn.Linear(embedding, latent, bias=False)
-
-    def forward(self, embedded: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation, [C, latent] each."""
-        shifted = embedded + self.origin
-        mean, log_variance = self.body(shifted).chunk(2, dim=1)
-        sd = (0.5 * log_variance.clamp(*LOG_VARIANCE_RANGE)).exp()
-        return mean + self.skip(shifted), sd
-
-
-class _PerturbationPrior(nn.Module):
-    """A diagonal Gaussian whose mean is the plain sum of the effects of all perturbation terms that hold.
-
-    No known term means a mean of zero. `compatible` [terms, types] is 1 where a term was seen with a type of
-    perturbation: a knock-down of a cytokine's gene must not act like the cytokine.
-    """
-
-    compatible: Tensor
-
-    def __init__(self, vocabulary: Vocabulary, latent: int) -> None:
-        super().__init__()
-        terms, types = (len(vocabulary.field(name).terms) for name in (PERTURBATION_ID, PERTURBATION_TYPE))
-        self.effects = nn.Parameter(torch.zeros(terms, latent))
-        self.log_sd = nn.Parameter(torch.full((latent,), -2.0))
-        self.register_buffer("compatible", torch.ones(terms, types))
-
-    def forward(self, member: Mapping[str, Tensor], rows: int) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation, [C, latent] each."""
-        sd = self.log_sd.exp().expand(rows, -1)
-        if PERTURBATION_ID not in member:
-            return torch.zeros_like(sd), sd
-        terms = member[PERTURBATION_ID][:, :-1]
-        if PERTURBATION_TYPE in member:
-            known, missing = member[PERTURBATION_TYPE][:, :-1], member[PERTURBATION_TYPE][:, -1:]
-            terms = terms * (known @ self.compatible.T + missing).clamp(max=1.0)
-        return terms @ self.effects, sd
 
 
 def _field_slices(vocabulary: Vocabulary) -> dict[str, slice]:

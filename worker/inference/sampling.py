@@ -43,7 +43,7 @@ class CountSampler:
 
     def __init__(self, rows: int, width: int, device: torch.device) -> None:
         self._source = WordSource()
-        self._words = np.empty((len(Purpose), rows, width), np.int32)
+        self._words = np.empty((rows, width), np.int32)
         self._buffers = tuple(torch.empty(rows * width, device=device) for _ in range(7))
 
     def draw(self, expected: Tensor, noise_sd: Tensor, keys: NDArray[np.uint64]) -> Tensor:
@@ -60,7 +60,7 @@ class CountSampler:
 
     def _read(self, purpose: Purpose, keys: NDArray[np.uint64], device: torch.device) -> Tensor:
         """The first words of each sample's stream, int32 [B * width]."""
-        words = self._words[purpose, : len(keys)]
+        words = self._words[: len(keys)]
         for row, key in zip(words, keys, strict=True):
             self._source.fill(row, key, purpose)
         return torch.from_numpy(words).to(device).view(-1)

@@ -29,6 +29,7 @@ class Purpose(IntEnum):
     LATENT = 0  # one normal for each latent dimension
     NOISE = 1  # one normal for each gene: the noise of its rate
     COUNT = 2  # one uniform for each gene: its count given the rate
+    FACTOR = 3  # one normal for each residual factor: what the genes of a sample share
 
 
 def stream_keys(

@@ -9,8 +9,10 @@ from collections.abc import Callable
 import structlog
 from celery import Celery
 from celery.signals import setup_logging
+from prometheus_client import start_http_server
 
-from shared.errors import GeneQueueError
+from shared import metrics
+from shared.errors import GeneQueueError, SetupError
 from shared.messages import Queue
 from shared.settings import WorkerSettings, read_settings
 from shared.telemetry import configure_logs
@@ -24,10 +26,24 @@ def start(name: str, run: Callable[[WorkerSettings], None]) -> None:
     try:
         settings = read_settings(WorkerSettings)
         configure_logs(name, settings.log_level)
+        show_figures(settings)
         run(settings)
     except GeneQueueError as error:
         log.error("worker.cannot_start", error=str(error))
         sys.exit(1)
+
+
+def show_figures(settings: WorkerSettings) -> None:
+    """Serve this process's figures to Prometheus from a thread, if a port is set. Raises SetupError."""
+    if settings.metrics_port is None:
+        return
+    try:
+        start_http_server(settings.metrics_port, settings.metrics_host, metrics.WORKER)
+    except OSError as error:
+        raise SetupError(
+            f"Figures cannot be served on {settings.metrics_host}:{settings.metrics_port}: {error.strerror}. "
+            "Choose another GENEQUEUE_METRICS_PORT for each worker of this machine."
+        ) from error
 
 
 def run_worker(app: Celery, queue: Queue) -> None:

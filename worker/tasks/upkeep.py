@@ -15,7 +15,8 @@ from shared.messages import WAKE_GENERATION, Queue, Task
 from shared.queue import WakeUps
 from shared.storage.port import Storage
 from worker.generation.recovery import recover
-from worker.generation.retention import expire_results
+from worker.generation.removal import delete_removed_models
+from worker.generation.retention import expire_results, sweep_inputs
 
 log = structlog.get_logger()
 
@@ -57,12 +58,13 @@ def _periodic(app: Celery, name: Task, every: timedelta, action: Callable[[], No
 
 def _sweep(upkeep: Upkeep) -> None:
     recovered = recover(upkeep.database, upkeep.max_attempts)
-    if recovered.taken_back or recovered.failed_jobs:
-        log.warning("leases.taken_back", chunks=recovered.taken_back, failed_jobs=recovered.failed_jobs)
     if recovered.waiting_models:
         upkeep.wake_ups.ask(WAKE_GENERATION)
 
 
 def _expire(upkeep: Upkeep) -> None:
-    if expired := expire_results(upkeep.database, upkeep.storage):
-        log.info("results.expired", jobs=expired)
+    expire_results(upkeep.database, upkeep.storage)
+    if deleted := delete_removed_models(upkeep.database, upkeep.storage):
+        log.info("models.deleted", prefixes=deleted)
+    if unsaved := sweep_inputs(upkeep.database, upkeep.storage):
+        log.info("inputs.swept", submits=unsaved)

@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from worker.training.conditions import FEMALE, MALE, LabelledVariants
-from worker.training.dataset import Dataset
+from worker.training.dataset import TrainingData
+from worker.training.descriptions import FEMALE, MALE, Descriptions
 from worker.training.replicates import Replicates
 
 # Genes of the Y chromosome that men's tissues express throughout.
@@ -41,53 +41,64 @@ class Batch:
 
 
 class BatchSampler:
-    """Draws batches: half real samples, small studies favoured; half replicates of profiles."""
+    """Draws batches: real samples, small strata favoured; half replicates where there are profiles."""
 
     def __init__(
         self,
-        data: Dataset,
+        data: TrainingData,
         training: NDArray[np.bool_],
-        replicates: Replicates,
-        variants: LabelledVariants,
+        replicates: Replicates | None,
+        descriptions: Descriptions,
         random: np.random.Generator,
     ) -> None:
-        self._data, self._replicates, self._variants, self._random = data, replicates, variants, random
-        self._log1p_cpm = np.log1p(data.cpm)
+        self._data, self._descriptions, self._random = data, descriptions, random
+        self._replicates = replicates
         self._counted = np.flatnonzero(training & ~data.is_profile)
-        sources = data.labels["source"].iloc[self._counted]
-        weights = 1 / np.sqrt(sources.map(sources.value_counts()).to_numpy(dtype=float))
-        self._weights = weights / weights.sum()
+        strata = data.strata.iloc[self._counted]
+        weights = 1 / np.sqrt(strata.map(strata.value_counts()).to_numpy(dtype=float))
+        # As in Generator.choice, which would add up a million weights anew for each batch.
+        self._cumulative = (weights / weights.sum()).cumsum()
+        self._cumulative /= self._cumulative[-1]
         symbols = data.genes["symbol"].to_numpy()
         self._y_genes = np.flatnonzero(np.isin(symbols, Y_GENES))
-        self._xist = int(np.flatnonzero(symbols == XIST)[0])
-        self._both_sexes = data.is_profile & (data.labels["sex"] == "").to_numpy()
+        self._xist = np.flatnonzero(symbols == XIST)
+        self._is_profile = data.is_profile
+        self._both_sexes = self._is_profile & (data.labels["sex"] == "").to_numpy()
 
     def draw(self, size: int) -> Batch:
         """A batch of `size` samples."""
-        counted = self._random.choice(self._counted, int(size * SHARE_OF_COUNTS), p=self._weights)
-        made = self._random.integers(len(self._replicates.rows), size=size - len(counted))
-        rows = np.concatenate([self._replicates.rows[made], counted])
-        values = np.concatenate([self._replicates.log1p_cpm[made], self._log1p_cpm[counted]]).astype(
-            np.float32
-        )
-        reads = np.concatenate([self._replicates.reads[made], self._data.depth[counted]])
-        chosen = self._variants.draw(rows, self._random)
-        clean, measured = self._log1p_cpm[rows], self._data.measured[rows].astype(np.float32)
-        self._fit_sex(self._variants.sex[chosen], rows, (values, clean), measured)
-        clean[len(made) :] = values[len(made) :]
+        rows, made = self._choose(size)
+        clean, is_measured = self._data.read(rows)
+        values, reads = clean.copy(), self._data.depth[rows]
+        if self._replicates:
+            values[: len(made)] = self._replicates.log1p_cpm[made]
+            reads[: len(made)] = self._replicates.reads[made]
+        membership, sex = self._descriptions.of(rows, self._random)
+        measured = is_measured.astype(np.float32)
+        self._fit_sex(sex, rows, (values, clean), measured)
         genes = torch.from_numpy(self._random.permutation(values.shape[1])[:GENES_PER_STEP])
         seen, present = torch.from_numpy(values), torch.from_numpy(measured)
         return Batch(
             values=seen,
             measured=present,
-            membership=self._variants.membership[torch.from_numpy(chosen)],
+            membership=membership,
             reads=torch.from_numpy(reads[:, None]),
-            from_profile=torch.from_numpy(self._data.is_profile[rows].astype(np.float32)[:, None]),
+            from_profile=torch.from_numpy(self._is_profile[rows].astype(np.float32)[:, None]),
             genes=genes,
             target=seen.index_select(1, genes),
             clean=torch.from_numpy(clean).index_select(1, genes),
             present=present.index_select(1, genes),
         )
+
+    def _choose(self, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The samples of a batch, profiles first, and which of the profiles' replicates stand for them."""
+        number = int(size * SHARE_OF_COUNTS) if self._replicates else size
+        drawn = self._cumulative.searchsorted(self._random.random(number), side="right")
+        counted = self._counted[drawn]
+        if not self._replicates:
+            return counted, np.empty(0, np.int64)
+        made = self._random.integers(len(self._replicates.rows), size=size - number)
+        return np.concatenate([self._replicates.rows[made], counted]), made
 
     def _fit_sex(
         self,
@@ -102,6 +113,6 @@ class BatchSampler:
         for matrix in values:
             matrix[np.ix_(women, self._y_genes)] = 0.0
             matrix[np.ix_(men, self._y_genes)] = np.log1p(2 * np.expm1(matrix[np.ix_(men, self._y_genes)]))
-            matrix[women, self._xist] = np.log1p(XIST_CPM_OF_WOMEN)
-            matrix[men, self._xist] = 0.0
-        measured[women | men, self._xist] = 1.0
+            matrix[np.ix_(women, self._xist)] = np.log1p(XIST_CPM_OF_WOMEN)
+            matrix[np.ix_(men, self._xist)] = 0.0
+        measured[np.ix_(women | men, self._xist)] = 1.0

@@ -7,17 +7,14 @@ are shown under such labels too.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from torch import Tensor
 
 from shared.queries.vocabulary import FieldVocabulary, Vocabulary
-from worker.inference.network import ExpressionNetwork
-from worker.training.samples import LABEL_FIELDS, TERM_SEPARATOR, SampleKind
+from worker.training.dataset import TrainingData
+from worker.training.samples import MODELLED_FIELDS, TERM_SEPARATOR, SampleKind
 
 Condition = Mapping[str, tuple[str, ...]]
 GENERALISED_FIELDS = (
@@ -26,7 +23,6 @@ GENERALISED_FIELDS = (
     "disease_ontology_id",
     "perturbation_ontology_id",
 )
-UNSET_SEX, FEMALE, MALE = 0, 1, 2
 GENERALISED = 0.3  # share of labels that are replaced by one of their ancestors
 NOTHING = 0.02  # share of profiles shown without any label
 SEX_INVENTED = 0.3  # share of profiles of both sexes that are shown as female, and as male
@@ -46,17 +42,9 @@ UNRELATED_SAMPLE_TYPE = 0.2
 ONLY_THE_NAME = 0.35  # share of profiles shown with their tissue, cell type or disease alone
 
 
-@dataclass(frozen=True)
-class LabelledVariants:
-    """Each sample under `per_sample` descriptions: tokens [N * per_sample, T], and the sex that each says."""
-
-    membership: Tensor
-    sex: NDArray[np.int8]
-    per_sample: int
-
-    def draw(self, rows: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int64]:
-        """For each sample one of its variants, as positions in `membership`."""
-        return rows * self.per_sample + random.integers(self.per_sample, size=len(rows))
+# Where there are no profiles. What changes a sample is never left out: no perturbation means none.
+INTERVENTIONS = ("disease_ontology_id", "perturbation_ontology_id", "perturbation_type")
+DROPPED, ONLY_ONE_LABEL = 0.3, 0.15
 
 
 class LabelThinner:
@@ -65,14 +53,8 @@ class LabelThinner:
     def __init__(self, labels: pd.DataFrame, vocabulary: Vocabulary, random: np.random.Generator) -> None:
         self._labels, self._vocabulary, self._random = labels, vocabulary, random
 
-    def variants(self, network: ExpressionNetwork, per_sample: int) -> LabelledVariants:
-        """`per_sample` descriptions of every sample."""
-        drawn = [self._describe(row) for _, row in self._labels.iterrows() for _ in range(per_sample)]
-        codes = {"female": FEMALE, "male": MALE}
-        sex = [codes.get("".join(condition.get("sex", ())), UNSET_SEX) for condition in drawn]
-        return LabelledVariants(network.tokens(drawn).membership, np.array(sex, np.int8), per_sample)
-
-    def _describe(self, row: pd.Series) -> Condition:
+    def describe(self, row: pd.Series) -> Condition:
+        """One way to describe a sample, given its row of labels."""
         condition = dict(labels_of(row))
         profile = row["kind"] == SampleKind.PROFILE
         if profile and self._happens(NOTHING):
@@ -133,7 +115,7 @@ class LabelThinner:
         """The terms of each field that label a sample themselves."""
         return {
             name: [term for term, entry in self._vocabulary.field(name).terms.items() if entry.rows]
-            for name in LABEL_FIELDS
+            for name in MODELLED_FIELDS
         }
 
     @cached_property
@@ -141,7 +123,8 @@ class LabelThinner:
         """Cell types and sample types of which there are counts."""
         is_count = self._labels["kind"] == SampleKind.COUNTS
         counts = self._labels[is_count & (self._labels["cell_type_ontology_id"] != "")]
-        return set(zip(counts["cell_type_ontology_id"], counts["sample_type"], strict=True))
+        pairs = counts[["cell_type_ontology_id", "sample_type"]].drop_duplicates()
+        return set(pairs.itertuples(index=False, name=None))
 
     def _invent_sex(self, condition: dict[str, tuple[str, ...]]) -> None:
         draw = self._random.random()
@@ -173,15 +156,44 @@ class LabelThinner:
         return bool(self._random.random() < share)
 
 
+class PlainThinner(LabelThinner):
+    """Draws descriptions of a laboratory's own samples: some of the labels of each, and nothing made up."""
+
+    def describe(self, row: pd.Series) -> Condition:
+        """Some of the labels; the interventions always, as far as the data show samples without them."""
+        condition = dict(labels_of(row))
+        if self._happens(NOTHING):
+            return {}
+        optional = [name for name in condition if name not in self._kept]
+        if optional and self._happens(ONLY_ONE_LABEL):
+            chosen = optional[self._random.integers(len(optional))]
+            dropped = [name for name in optional if name != chosen]
+        else:
+            dropped = [name for name in optional if self._happens(DROPPED)]
+        for name in dropped:
+            del condition[name]
+        return {name: self._generalised(name, terms) for name, terms in condition.items()}
+
+    @cached_property
+    def _kept(self) -> set[str]:
+        return {name for name in INTERVENTIONS if (self._labels[name] == "").any()}
+
+
+def thinner_for(data: TrainingData, vocabulary: Vocabulary, random: np.random.Generator) -> LabelThinner:
+    """The thinner that fits the data: published profiles are described otherwise than samples alone."""
+    kind = LabelThinner if data.is_profile.any() else PlainThinner
+    return kind(data.labels, vocabulary, random)
+
+
 def labels_of(row: pd.Series) -> Condition:
     """All that is known of a sample, as the network takes it."""
-    return {name: tuple(str(row[name]).split(TERM_SEPARATOR)) for name in LABEL_FIELDS if row[name]}
+    return {name: tuple(str(row[name]).split(TERM_SEPARATOR)) for name in MODELLED_FIELDS if row.get(name)}
 
 
 def rows_below(field: FieldVocabulary, values: pd.Series) -> Mapping[str, int]:
     """Each term to the number of samples that carry it or one of its descendants."""
     counts = dict.fromkeys(field.terms, 0)
-    for value in values[values != ""]:
-        for term in field.closure(value.split(TERM_SEPARATOR)):
-            counts[term] += 1
+    for value, number in values[values != ""].value_counts().items():
+        for term in field.closure(str(value).split(TERM_SEPARATOR)):
+            counts[term] += int(number)
     return counts

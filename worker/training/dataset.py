@@ -5,7 +5,9 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple, Protocol
 
 import anndata
 import numpy as np
@@ -46,6 +48,47 @@ MEASURED = "measured"
 EXPRESSED_CPM, EXPRESSED_SHARE, EXPRESSED_SAMPLES = 1.0, 0.25, 2
 
 
+class Reading(NamedTuple):
+    """Some samples: log1p CPM [B, G], 0 where not measured, and which genes were measured [B, G]."""
+
+    log1p_cpm: NDArray[np.float32]
+    measured: NDArray[np.bool_]
+
+
+class TrainingData(Protocol):
+    """What a network is trained on: labels and genes in memory, values read a few samples at a time."""
+
+    @property
+    def labels(self) -> pd.DataFrame:
+        """A row for each sample: `source`, `kind`, `donor` and fields of metadata, "" where unset."""
+
+    @property
+    def genes(self) -> pd.DataFrame:
+        """Symbol, length and biotype of all genes, by Ensembl id in ascending order."""
+
+    @property
+    def depth(self) -> NDArray[np.float32]:
+        """[samples] reads; 0 for a profile."""
+
+    @property
+    def held_out(self) -> NDArray[np.bool_]:
+        """[samples] which only judge."""
+
+    @property
+    def is_profile(self) -> NDArray[np.bool_]:
+        """[samples] whether a sample is a published average rather than read counts."""
+
+    @property
+    def strata(self) -> pd.Series:
+        """[samples] of which stratum a sample is; small ones are drawn more often."""
+
+    def read(self, rows: NDArray[np.int64]) -> Reading:
+        """The values of some samples, in the order of `rows`."""
+
+    def in_memory(self) -> Dataset:
+        """These data, or as fair a part of them as memory holds, for what is computed in closed form."""
+
+
 @dataclass(frozen=True)
 class Dataset:
     """Samples by genes in CPM (0 where not measured) with layer `measured`; `held_out` samples only judge."""
@@ -80,6 +123,24 @@ class Dataset:
     def is_profile(self) -> NDArray[np.bool_]:
         """[samples] whether a sample is a published average rather than read counts."""
         return (self.labels["kind"] == SampleKind.PROFILE).to_numpy()
+
+    @property
+    def strata(self) -> pd.Series:
+        """[samples] the source that each is from."""
+        return self.labels["source"]
+
+    def read(self, rows: NDArray[np.int64]) -> Reading:
+        """The values of some samples, in the order of `rows`."""
+        return Reading(self._log1p_cpm[rows], self.measured[rows])
+
+    def in_memory(self) -> Dataset:
+        """All of it."""
+        return self
+
+    @cached_property
+    def _log1p_cpm(self) -> NDArray[np.float32]:
+        logarithms: NDArray[np.float32] = np.log1p(self.cpm)
+        return logarithms
 
 
 def load_sources(artefacts: Artefacts) -> Iterator[tuple[str, Samples]]:

@@ -14,8 +14,9 @@ LINES = 10  # in a log, over the whole training
 class TrainingDisplay:
     """Step, loss and time left; a context manager."""
 
-    def __init__(self, console: Console, steps: int) -> None:
-        self._console, self._steps, self._start = console, steps, time.monotonic()
+    def __init__(self, console: Console, steps: int, done: int = 0) -> None:
+        self._console, self._steps, self._done = console, steps, done
+        self._start = time.monotonic()
         self._bar = Progress(
             MofNCompleteColumn(),
             BarColumn(),
@@ -24,7 +25,7 @@ class TrainingDisplay:
             console=console,
             disable=not console.is_terminal,
         )
-        self._task = self._bar.add_task("", total=steps, loss=float("nan"))
+        self._task = self._bar.add_task("", total=steps, completed=done, loss=float("nan"))
 
     def __enter__(self) -> TrainingDisplay:
         self._bar.start()
@@ -39,5 +40,5 @@ class TrainingDisplay:
         """Show that `step` steps are done, and the smoothed loss."""
         self._bar.update(self._task, completed=step, loss=loss)
         if not self._console.is_terminal and step % max(1, self._steps // LINES) == 0:
-            left = (time.monotonic() - self._start) / step * (self._steps - step)
+            left = (time.monotonic() - self._start) / (step - self._done) * (self._steps - step)
             self._console.print(f"step {step} of {self._steps}, loss {loss:.0f}, {left:.0f} s left")

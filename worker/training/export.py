@@ -7,6 +7,7 @@ from torch import Tensor
 
 from shared.queries.fields import FIELD_BY_NAME, LatentGroup
 from shared.queries.vocabulary import Vocabulary
+from worker.inference.encoder import classes_of
 from worker.inference.network import PERTURBATION_ID, PERTURBATION_TYPE, ExpressionNetwork
 
 
@@ -20,9 +21,10 @@ def cut_down(network: ExpressionNetwork, vocabulary: Vocabulary, genes: Tensor) 
     kept = network.state_dict()
     for name, parameter in list(kept.items()):
         kept[name] = _rows_of_terms(name, parameter, network, vocabulary)
-    for name in ("output.weight", "output.bias", "gene_log_variance", "ceiling"):
+    for name in ("output.weight", "output.bias", "gene_log_variance", "ceiling", "encoder.centre"):
         kept[name] = kept[name].index_select(0, genes)
-    for name in [name for name in kept if name.startswith("gene_effects.")]:
+    by_column = ("gene_effects.", "loadings", "encoder.projection")
+    for name in [name for name in kept if name.startswith(by_column)]:
         kept[name] = kept[name].index_select(1, genes)
     for group in (LatentGroup.BIOLOGICAL, LatentGroup.TECHNICAL):
         kept[f"{group.value}.origin"] = kept[f"{group.value}.origin"] + _always_missing(
@@ -47,6 +49,10 @@ def _rows_of_terms(
 ) -> Tensor:
     """Only the rows (and columns) of a per-term parameter whose terms are kept, in their new order."""
     kind, _, field = name.partition(".")
+    if kind == "heads":
+        return parameter[_classes(network, vocabulary, field.split(".")[1])]
+    if name.startswith(("relatives.effects.", "relatives.sampled.")):
+        return parameter[_positions(network, vocabulary, name.rpartition(".")[2])]
     if kind in ("embeddings", "gene_effects", "noise_offsets"):
         rows = _positions(network, vocabulary, field)
         if kind == "embeddings":
@@ -58,6 +64,12 @@ def _rows_of_terms(
         rows = _positions(network, vocabulary, PERTURBATION_ID)
         return parameter[rows][:, _positions(network, vocabulary, PERTURBATION_TYPE)]
     return parameter
+
+
+def _classes(network: ExpressionNetwork, vocabulary: Vocabulary, field: str) -> list[int]:
+    """Where the classes of a head that are kept stand; none for a field that is left out."""
+    known = network.heads.classes[field]
+    return [known.index(value) for value in classes_of(vocabulary.field(field))]
 
 
 def _positions(network: ExpressionNetwork, vocabulary: Vocabulary, field: str) -> list[int]:

@@ -8,7 +8,6 @@ import torch
 from numpy.typing import NDArray
 
 from worker.inference.network import PERTURBATION_ID, PERTURBATION_TYPE, ExpressionNetwork
-from worker.training.encoder import PROJECTION, Encoder
 from worker.training.samples import TERM_SEPARATOR
 
 PSEUDO_CPM = 0.05  # added before the logarithm, so that silent genes have a finite rate
@@ -23,15 +22,17 @@ def mark_compatible(network: ExpressionNetwork, labels: pd.DataFrame) -> None:
     compatible = torch.zeros_like(network.perturbation.compatible)
     for ids, kinds in set(zip(labels[PERTURBATION_ID], labels[PERTURBATION_TYPE], strict=True)):
         if ids:
-            for term, kind in zip(ids.split(TERM_SEPARATOR), kinds.split(TERM_SEPARATOR), strict=True):
+            named, said = ids.split(TERM_SEPARATOR), kinds.split(TERM_SEPARATOR)
+            said = said * len(named) if len(said) == 1 else said  # one type for all of them, or none known
+            for term, kind in zip(named, said, strict=True):
                 rows = [terms.index[known] for known in terms.closure([term])]
-                for same in (kind, *ALIKE.get(kind, ())):
+                for same in (kind, *ALIKE.get(kind, ())) if kind else types.terms:
                     compatible[rows, types.index[same]] = 1.0
     network.perturbation.compatible.copy_(compatible)
 
 
 def start_from_data(
-    network: ExpressionNetwork, encoder: Encoder, cpm: Matrix, measured: NDArray[np.bool_], weights: Matrix
+    network: ExpressionNetwork, cpm: Matrix, measured: NDArray[np.bool_], weights: Matrix
 ) -> None:
     """Set bias, output layer and projection from rows [N, G] with weights [N]; unmeasured is mean.
 
@@ -52,6 +53,7 @@ def start_from_data(
     with torch.no_grad():
         network.output.weight.copy_(columns)
         network.output.bias.copy_(torch.from_numpy(mean.astype(np.float32)))
+        encoder = network.encoder
         encoder.centre.copy_(torch.from_numpy(np.log1p(np.exp(mean)).astype(np.float32)))
-        rows = torch.from_numpy(directions[:PROJECTION].astype(np.float32))
+        rows = torch.from_numpy(directions[: network.architecture.projection].astype(np.float32))
         encoder.projection.weight[: len(rows)] = rows * (8 / network.num_genes**0.5)

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from worker.inference.network import ExpressionNetwork, Tokens
 from worker.training.batches import Batch
-from worker.training.encoder import Encoder
 
 LIKELIHOOD_WEIGHT = 2000.0  # of the mean over genes, against the KL in nats
 SPARSITY_WEIGHT = 200.0  # L1 on gene-level effects
@@ -32,11 +31,11 @@ class Loss:
         return self.sample + self.profile + self.divergence + self.sparsity
 
 
-def training_loss(network: ExpressionNetwork, encoder: Encoder, batch: Batch) -> Loss:
+def training_loss(network: ExpressionNetwork, batch: Batch) -> Loss:
     """The loss of one batch."""
     tokens = Tokens(batch.membership)
     prior = network.priors(tokens)
-    mean, log_variance = encoder(batch.values, batch.measured)
+    mean, log_variance = network.encoder(batch.values, batch.measured)
     drawn = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
     effects = network.gene_effects_of(tokens, batch.genes)
     noise = network.gene_log_variance[batch.genes] + network.noise_offset(tokens)

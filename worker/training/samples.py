@@ -21,6 +21,18 @@ LABEL_FIELDS = (
     "perturbation_ontology_id",
     "perturbation_type",
 )
+# Every field that a network can learn: of doses and times it has no notion.
+MODELLED_FIELDS = (
+    *LABEL_FIELDS,
+    "age_years",
+    "developmental_stage",
+    "ethnicity",
+    "genotype",
+    "race",
+    "library_selection",
+    "library_layout",
+    "platform",
+)
 CONTROL = "control"
 
 

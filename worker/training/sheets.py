@@ -17,7 +17,7 @@ from worker.training.sources.protein_atlas import CELL_TYPES
 from worker.training.vocabulary import restricted, without_private_studies
 
 LICENCE = "CC-BY-SA-4.0"  # the Human Protein Atlas's, which the weights inherit
-VERSION = 1
+VERSION = 2
 NOT_THE_HOSTED_MODEL = (
     "One of GeneQueue's starter models, trained on small public data sets. "
     "It shares its id and its interface with a hosted model, and neither weights nor accuracy."
@@ -30,10 +30,14 @@ SINGLE_CELL_SPREAD = 2.0
 
 @dataclass(frozen=True, slots=True)
 class StarterModel:
-    """One of the starter models: its sheet, and by how much its priors are wider than in training."""
+    """One of the starter models: its sheet, and by how much its priors are wider than in training.
+
+    Its encoder is fitted to samples of about `reads`.
+    """
 
     sheet: ModelSheet
     spread: float
+    reads: float
 
     def vocabulary(self, trained: Vocabulary) -> Vocabulary:
         """What of a trained vocabulary the model may claim to know."""
@@ -85,6 +89,7 @@ BULK = StarterModel(
         licence=LICENCE,
     ),
     spread=1.0,
+    reads=2e7,
 )
 SINGLE_CELL = StarterModel(
     ModelSheet(
@@ -105,5 +110,6 @@ SINGLE_CELL = StarterModel(
         licence=LICENCE,
     ),
     spread=SINGLE_CELL_SPREAD,
+    reads=1e4,
 )
 STARTER_MODELS = (BULK, SINGLE_CELL)

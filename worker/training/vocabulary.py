@@ -12,7 +12,7 @@ from shared.queries.fields import PERTURBATION_TYPES
 from shared.queries.growing import build_field
 from shared.queries.vocabulary import FieldVocabulary, Term, Vocabulary
 from worker.inference.network import PERTURBATION_ID, PERTURBATION_TYPE
-from worker.training.samples import LABEL_FIELDS, TERM_SEPARATOR
+from worker.training.samples import MODELLED_FIELDS, TERM_SEPARATOR
 
 # Broader terms whose members act alike: glucocorticoids, the isomers of dihydrotestosterone, Salmonella. No
 # others: an untrained steroid must not act like dexamethasone.
@@ -25,10 +25,12 @@ PUBLIC_STUDY = "PRJ"  # how a BioProject id begins; other studies are known to t
 
 
 def vocabulary_of(labels: pd.DataFrame, ontologies: Ontologies) -> Vocabulary:
-    """Every field on which the samples differ, with the number of samples that carry each term."""
+    """Every field that says something of a sample, with the number of samples that carry each term."""
     fields = {}
-    for name in LABEL_FIELDS:
-        rows = Counter(term for value in labels[name] if value for term in value.split(TERM_SEPARATOR))
+    for name in (name for name in MODELLED_FIELDS if name in labels):
+        rows = _samples_by_term(labels[name])
+        if not rows and not (name == PERTURBATION_TYPE and PERTURBATION_ID in fields):
+            continue
         if name == PERTURBATION_ID:
             fields[name] = _perturbations(rows, ontologies)
         elif name == PERTURBATION_TYPE:
@@ -37,6 +39,14 @@ def vocabulary_of(labels: pd.DataFrame, ontologies: Ontologies) -> Vocabulary:
         else:
             fields[name] = build_field(name, rows, ontologies)
     return Vocabulary(fields)
+
+
+def _samples_by_term(values: pd.Series) -> Counter[str]:
+    rows: Counter[str] = Counter()
+    for value, number in values[values != ""].value_counts().items():
+        for term in str(value).split(TERM_SEPARATOR):
+            rows[term] += int(number)
+    return rows
 
 
 def without_private_studies(vocabulary: Vocabulary) -> Vocabulary:

@@ -27,9 +27,11 @@ def save_inputs(rows: Iterable[dict[str, Any]]) -> Insert:
     return _insert_all(JobInput, rows)
 
 
-def save_chunks(job_id: UUID, model_id: str, plans: Iterable[ChunkPlan]) -> Insert:
-    """The job's chunks, all queued."""
-    rows = ({"job_id": job_id, "model_id": model_id, **asdict(plan)} for plan in plans)
+def save_chunks(job_id: UUID, model: tuple[str, int], plans: Iterable[ChunkPlan]) -> Insert:
+    """The job's chunks, all queued, for one version of a model."""
+    model_id, version = model
+    common = {"job_id": job_id, "model_id": model_id, "model_version": version}
+    rows = ({**common, **asdict(plan)} for plan in plans)
     return _insert_all(Chunk, rows)
 
 

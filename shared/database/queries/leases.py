@@ -6,7 +6,7 @@ that the move may leave. Locks are taken chunks first, then the job, everywhere.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -36,8 +36,10 @@ class StoredPart:
     device: str
 
 
-def claimable(models: Collection[str], passed_over: Collection[int], limit: int) -> Select[Chunk]:
-    """Queued chunks of these models, of jobs that are not over, without those that were passed over.
+def claimable(
+    models: Mapping[str, Collection[int]], passed_over: Collection[int], limit: int
+) -> Select[Chunk]:
+    """Queued chunks of these versions of each id, of jobs that are not over, without those passed over.
 
     First chunks of all jobs come before second ones: a short job does not wait for a long one to end.
     """
@@ -46,7 +48,9 @@ def claimable(models: Collection[str], passed_over: Collection[int], limit: int)
         .join(Job, Job.id == Chunk.job_id)
         .where(
             Chunk.state == ChunkState.QUEUED,
-            Chunk.model_id.in_(models),
+            tuple_(Chunk.model_id, Chunk.model_version).in_(
+                [(model_id, version) for model_id, versions in models.items() for version in versions]
+            ),
             Chunk.id.not_in(passed_over),
             Job.state.in_(_UNFINISHED),
         )
@@ -182,7 +186,7 @@ def fail_attempt(chunk_id: int, token: int, error: str, max_attempts: int) -> Re
     )
 
 
-def take_back_expired(max_attempts: int) -> ReturningUpdate[UUID, str]:
+def take_back_expired(max_attempts: int) -> ReturningUpdate[Chunk]:
     """Chunks whose owner stopped renewing: back to the queue, or failed for good after the last attempt."""
     return (
         update(Chunk)
@@ -191,7 +195,7 @@ def take_back_expired(max_attempts: int) -> ReturningUpdate[UUID, str]:
             error=func.coalesce(Chunk.error, "The worker that computed it stopped answering."),
             **_after_attempt(max_attempts),
         )
-        .returning(Chunk.job_id, Chunk.state)
+        .returning(Chunk)
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from uuid import UUID
 
 from sqlalchemy import Select, func, select, update
@@ -22,6 +23,11 @@ def overdue_jobs(limit: int) -> Select[UUID]:
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
+
+
+def jobs_among(job_ids: Collection[UUID]) -> Select[UUID]:
+    """Those of the ids that are jobs."""
+    return select(Job.id).where(Job.id.in_(job_ids))
 
 
 def expire_job(job_id: UUID) -> ReturningUpdate[int]:

@@ -19,6 +19,7 @@ def test_ready_when_everything_answers(api: Service) -> None:
     assert answer.json() == {
         "status": "ready",
         "checks": {"catalog": "ok", "database": "ok", "storage": "ok"},
+        "broken_models": [],
     }
     assert httpx.get(f"{api.url}/health/live").json() == {"status": "alive"}
 

@@ -12,7 +12,11 @@ KEYS_OF_A_MODEL = {
     "title",
     "description",
     "origin",
+    "base_model_id",
+    "request_type",
     "version",
+    "versions",
+    "added_at",
     "modality",
     "num_genes",
     "default_total_count",
@@ -24,7 +28,11 @@ KEYS_OF_A_MODEL = {
 def test_the_list_has_no_key_beside_models(api: Service) -> None:
     answer = api.get("/api/models").json()
     assert list(answer) == ["models"]
-    assert [model["model_id"] for model in answer["models"]] == ["gem-1-bulk", "gem-1-sc"]
+    assert [model["model_id"] for model in answer["models"]] == [
+        f"{base}{suffix}"
+        for base in ("gem-1-bulk", "gem-1-sc")
+        for suffix in ("", "_predict-metadata", "_reference-conditioning")
+    ]
     assert all(set(model) == KEYS_OF_A_MODEL for model in answer["models"])
 
 
@@ -71,7 +79,9 @@ def test_an_unknown_model_is_404_and_the_answer_names_those_there_are(api: Servi
     answer = api.get(f"/api/models/gem-9{tail}")
     assert answer.status_code == 404
     assert answer.json()["code"] == "model_not_found"
-    assert "gem-1-bulk, gem-1-sc" in answer.json()["error"]
+    assert all(
+        model_id in answer.json()["error"] for model_id in ("gem-1-bulk,", "gem-1-sc_predict-metadata")
+    )
 
 
 def test_duplicate_slashes_are_collapsed_without_a_redirect(api: Service) -> None:

@@ -16,6 +16,12 @@ from urllib3.exceptions import ProtocolError
 from tests.integration.api.conftest import Serve
 from tests.support.api import Service, background, claim_soon, query_of
 
+IDS = [
+    base + suffix
+    for base in ("gem-1-bulk", "gem-1-sc")
+    for suffix in ("", "_reference-conditioning", "_predict-metadata")
+]
+
 
 @contextmanager
 def worker(api: Service) -> Iterator[None]:
@@ -47,16 +53,25 @@ def expected(samples: int) -> np.ndarray[Any, Any]:
 
 def test_it_lists_the_models(client: Service) -> None:
     models = pysynthbio.list_models()["models"]
-    assert [model["model_id"] for model in models] == ["gem-1-bulk", "gem-1-sc"]
+    assert {model["model_id"] for model in models} == set(IDS)
 
 
-@pytest.mark.parametrize("model_id", ["gem-1-bulk", "gem-1-sc"])
-def test_the_example_query_comes_back_as_frames(client: Service, model_id: str) -> None:
+@pytest.mark.parametrize("self_hosted", [False, True])
+@pytest.mark.parametrize("model_id", IDS)
+def test_the_example_query_comes_back_as_frames(client: Service, model_id: str, self_hosted: bool) -> None:
     query = pysynthbio.get_example_query(model_id)["example_query"]
     with worker(client):
-        result = pysynthbio.predict_query(query, model_id=model_id, poll_interval_seconds=1)
-    assert np.array_equal(result["expression"].to_numpy(), expected(2))
-    assert len(result["metadata"]) == len(result["latents"]) == 2
+        result = pysynthbio.predict_query(
+            query, model_id=model_id, poll_interval_seconds=1, self_hosted=self_hosted
+        )
+    predicted = model_id.endswith("_predict-metadata")
+    rows = 1 if predicted else 2
+    assert np.array_equal(result["expression"].to_numpy(), expected(rows))
+    assert len(result["metadata"]) == len(result["latents"]) == rows
+    assert ("classifier_probs" in result) is predicted
+    if predicted:
+        assert result["classifier_probs"]["sex"].tolist() == [{"female": 0.25, "male": 0.75}]
+        assert result["metadata"]["sex"].tolist() == ["male"]
 
 
 def test_all_parameters_are_accepted(client: Service) -> None:

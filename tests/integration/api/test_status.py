@@ -92,10 +92,10 @@ def test_a_job_that_nobody_can_run_says_what_is_missing(api: Service) -> None:
 
     assert "No generation worker is alive" in waiting_for()
     with transaction(api.engine) as session:
-        session.execute(announce("w", "host", 1, "cpu", {"gem-1-sc": 1}))
-    assert "No live worker holds gem-1-bulk" in waiting_for()
+        session.execute(announce("w", "host", 1, "cpu", {"gem-1-sc": [1]}))
+    assert "No live worker holds version 1 of gem-1-bulk" in waiting_for()
     with transaction(api.engine) as session:
-        session.execute(announce("w", "host", 1, "cpu", {"gem-1-sc": 1, "gem-1-bulk": 1}))
+        session.execute(announce("w", "host", 1, "cpu", {"gem-1-sc": [1], "gem-1-bulk": [1]}))
     assert waiting_for() == "It waits for its turn."
     api.completer.claim(1)
     assert waiting_for() is None

@@ -43,7 +43,8 @@ def storage(tmp_path: Path) -> ObjectStorage:
 
 
 def claimant(owner: str = "a", *, lease: float = 30, batch: int = 4) -> Claimant:
-    return Claimant(owner, ("gem-1-bulk", "gem-1-sc"), timedelta(seconds=lease), batch)
+    models = {"gem-1-bulk": [1], "gem-1-sc": [1]}
+    return Claimant(owner, lambda: models, timedelta(seconds=lease), batch)
 
 
 def test_a_claim_takes_whole_chunks_up_to_the_batch_size(engine: Engine) -> None:
@@ -272,7 +273,7 @@ def test_a_result_whose_time_is_over_is_deleted_and_its_job_says_so(
 def test_what_another_worker_is_taking_is_passed_over_and_the_next_is_taken(engine: Engine) -> None:
     save_job(engine, [6], per_chunk=2)
     with transaction(engine) as other:
-        first = other.scalars(leases.claimable(["gem-1-bulk"], (), 1)).all()
+        first = other.scalars(leases.claimable({"gem-1-bulk": [1]}, (), 1)).all()
         assert other.scalars(leases.lock_queued([first[0].id])).all() == [first[0].id]
         assert [work.position for work in claim(engine, claimant(batch=2))] == [1]
 

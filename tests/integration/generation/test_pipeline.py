@@ -4,80 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from uuid import UUID
 
 import orjson
-import pyarrow as pa
 import pytest
-import torch
-from sqlalchemy import Engine as DatabaseEngine
-from sqlalchemy import text
+from sqlalchemy import text, update
 
-from shared.catalog import Catalog
 from shared.database.engines import sync_engine, transaction
 from shared.database.queries.workers import live_workers
+from shared.database.tables import Job
 from shared.errors import StorageUnavailable
 from shared.jobs.states import ChunkState, JobState
-from shared.results.part import decode_part
-from shared.storage.objects import ObjectStorage, open_storage
+from shared.storage.objects import open_storage
+from tests.integration.generation.conftest import LEASE, Workshop
 from tests.support.jobs import read_chunks, read_job, save_job
-from tests.support.models import tiny_catalog
 from worker.generation.claim import Claimant, claim
+from worker.generation.engines import Engines
 from worker.generation.heartbeat import Heartbeat, WorkerCard
-from worker.generation.pipeline import Pipeline, Plugs
-from worker.inference.engine import Engine
-
-LEASE = timedelta(seconds=30)
-
-
-@pytest.fixture(scope="module")
-def catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
-    return tiny_catalog(tmp_path_factory.mktemp("models"))
-
-
-@pytest.fixture(scope="module")
-def engines(catalog: Catalog) -> Mapping[str, Engine]:
-    return {name: Engine.open(model, torch.device("cpu")) for name, model in catalog.models.items()}
-
-
-@dataclass
-class Workshop:
-    """A pipeline with its plugs within reach."""
-
-    database: DatabaseEngine
-    storage: ObjectStorage
-    heartbeat: Heartbeat
-    engines: Mapping[str, Engine]
-
-    def pipeline(self, batch_samples: int = 64) -> Pipeline:
-        plugs = Plugs(self.database, self.storage, self.heartbeat, self.engines)
-        return Pipeline(plugs, Claimant("worker", tuple(self.engines), LEASE, batch_samples), 3)
-
-    def drain(self, batch_samples: int = 64) -> int:
-        pipeline = self.pipeline(batch_samples)
-        try:
-            return pipeline.drain(lambda: False)
-        finally:
-            pipeline.close()
-
-    def parts(self, job_id: UUID) -> list[bytes]:
-        return [self.storage.get(chunk.part_key or "") for chunk in read_chunks(self.database, job_id)]
-
-    def table(self, job_id: UUID) -> pa.Table:
-        return pa.concat_tables([decode_part(part) for part in self.parts(job_id)])
-
-
-@pytest.fixture
-def workshop(database_url: str, storage_url: str, engines: Mapping[str, Engine]) -> Iterator[Workshop]:
-    database = sync_engine(database_url)
-    card = WorkerCard("worker", "cpu", {"gem-1-bulk": 1})
-    with Heartbeat(database, card, LEASE, timedelta(seconds=0.2)) as heartbeat:
-        yield Workshop(database, open_storage(storage_url), heartbeat, engines)
-    database.dispose()
 
 
 def test_a_queued_job_becomes_ready_with_a_row_for_each_sample(workshop: Workshop) -> None:
@@ -110,11 +54,22 @@ def test_the_manifest_holds_the_digests_of_the_stored_parts(workshop: Workshop) 
     stored = workshop.parts(job_id)
     assert [part["sha256"] for part in manifest["parts"]] == [hashlib.sha256(p).hexdigest() for p in stored]
     assert [part["bytes"] for part in manifest["parts"]] == [len(part) for part in stored]
-    assert {part["device"] for part in manifest["parts"]} == {workshop.engines["gem-1-bulk"].device}
+    assert {part["device"] for part in manifest["parts"]} == {workshop.engines.of("gem-1-bulk", 1).device}
+
+
+def test_the_manifest_says_how_well_the_query_was_covered(workshop: Workshop) -> None:
+    job_id = save_job(workshop.database, [1])
+    unknown = {"field": "perturbation_ontology_id", "value": "CHEBI:27641", "coverage": "unknown"}
+    with transaction(workshop.database) as session:
+        kept = {"coverage": [unknown], "warnings": ["it has no effect"]}
+        session.execute(update(Job).where(Job.id == job_id).values(**kept))
+    workshop.drain()
+    manifest = orjson.loads(workshop.storage.get(read_job(workshop.database, job_id).manifest_key or ""))
+    assert (manifest["coverage"], manifest["warnings"]) == ([unknown], ["it has no effect"])
 
 
 def test_jobs_of_both_models_are_drained_in_one_go(workshop: Workshop) -> None:
-    jobs = [save_job(workshop.database, [2], model_id=model) for model in workshop.engines]
+    jobs = [save_job(workshop.database, [2], model_id=model) for model in ("gem-1-bulk", "gem-1-sc")]
     workshop.drain()
     assert {read_job(workshop.database, job_id).state for job_id in jobs} == {JobState.READY}
 
@@ -144,7 +99,7 @@ def test_nothing_is_claimed_once_the_worker_is_asked_to_stop(workshop: Workshop)
 
 def test_the_heartbeat_keeps_what_is_held_and_notices_what_was_taken(workshop: Workshop) -> None:
     save_job(workshop.database, [2], per_chunk=1)
-    brief = Claimant("worker", tuple(workshop.engines), timedelta(seconds=1), 2)
+    brief = Claimant("worker", workshop.engines.claimable, timedelta(seconds=1), 2)
     kept, taken = claim(workshop.database, brief)
     workshop.heartbeat.hold([kept, taken])
     with transaction(workshop.database) as session:
@@ -158,20 +113,22 @@ def test_the_heartbeat_keeps_what_is_held_and_notices_what_was_taken(workshop: W
 
 
 def test_a_worker_is_known_while_it_lives_and_forgotten_when_it_stops(
-    database_url: str, engines: Mapping[str, Engine]
+    database_url: str, engines: Engines
 ) -> None:
     database = sync_engine(database_url)
-    with Heartbeat(database, WorkerCard("w", "cpu", {"gem-1-bulk": 1}), LEASE, timedelta(seconds=1)):
+    with Heartbeat(
+        database, WorkerCard("w", "cpu", lambda: {"gem-1-bulk": [1, 2]}), LEASE, timedelta(seconds=1)
+    ):
         with transaction(database) as session:
             (worker,) = session.scalars(live_workers(timedelta(seconds=5)))
-            assert (worker.id, worker.device, worker.models) == ("w", "cpu", {"gem-1-bulk": 1})
+            assert (worker.id, worker.device, worker.models) == ("w", "cpu", {"gem-1-bulk": [1, 2]})
     with transaction(database) as session:
         assert session.scalars(live_workers(timedelta(seconds=5))).all() == []
     database.dispose()
 
 
 def test_a_storage_that_is_away_ends_the_drain_and_costs_no_attempt(
-    database_url: str, engines: Mapping[str, Engine], tmp_path: Path
+    database_url: str, engines: Engines, tmp_path: Path
 ) -> None:
     storage = open_storage(f"file://{tmp_path}/objects")
     (tmp_path / "objects").rename(tmp_path / "away")

@@ -13,6 +13,7 @@ from shared.catalog import Catalog, Model
 from shared.queries.vocabulary import FieldVocabulary
 from worker.inference.checkpoint import load_network
 from worker.inference.network import ExpressionNetwork
+from worker.inference.reference import carry_over
 
 MODELS = Path(__file__).parents[3] / "models"
 BULK, SINGLE_CELL = "gem-1-bulk", "gem-1-sc"
@@ -44,7 +45,7 @@ class Answers:
     def mean(self, queries: Sequence[Query]) -> np.ndarray:
         """[C, G] with deterministic latents."""
         condition = self.network.condition(self.network.tokens(queries))
-        log_rate = self.network.decode(condition.latent_mean) + condition.gene_effect
+        log_rate = self.network.decode(condition.latent_mean, condition.factor_shift) + condition.gene_effect
         return (torch.softmax(log_rate, 1) * 1e6).numpy()
 
     def drawn(self, queries: Sequence[Query], number: int, noise: bool) -> np.ndarray:
@@ -62,12 +63,30 @@ class Answers:
             each.append(torch.softmax(log_rate, 1) * 1e6)
         return torch.stack(each).numpy()
 
+    def from_reference(self, counts: torch.Tensor, perturbations: Sequence[tuple[str, ...]]) -> np.ndarray:
+        """[C, G] CPM that begins at one sample [1, G]: its latents and departure, with each perturbation."""
+        posterior = self.network.encode(counts)
+        departure = carry_over(self.network, counts, posterior)
+        condition = self.network.condition(self.network.tokens([{PERTURBATION: p} for p in perturbations]))
+        place = self.network.latent_slices["perturbation"]
+        latent = posterior.mean.repeat(len(perturbations), 1)
+        latent[:, place] = condition.latent_mean[:, place]
+        return (torch.softmax(self.network.decode(latent) + departure, 1) * 1e6).numpy()
+
     def others(self, field: str, term: str) -> list[str]:
         """The trained terms of a field that neither contain `term` nor lie within it."""
         vocabulary: FieldVocabulary = self.model.vocabulary.field(field)
         trained = [name for name, entry in vocabulary.terms.items() if entry.rows]
         above = vocabulary.closure([term])
         return [name for name in trained if name not in above and term not in vocabulary.closure([name])]
+
+
+def donor(asked: Answers, query: Query, reads: float = 2e7, seed: int = 0) -> torch.Tensor:
+    """Counts [1, G] of a sample whose genes lie about a third off what the model says, each its own way."""
+    generator = torch.Generator().manual_seed(seed)
+    share = torch.from_numpy(asked.mean([query])) / 1e6
+    share = share * (0.3 * torch.randn(share.shape, generator=generator)).exp()
+    return torch.poisson(share / share.sum() * reads, generator=generator)
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +162,7 @@ def test_a_cell_type_decides_where_no_data_combine_it_with_other_labels(
 ) -> None:
     asked = answers[BULK]
     alone, combined = np.log1p(asked.mean([{CELL_TYPE: (B_CELL,)}, {CELL_TYPE: (B_CELL,)} | more]))
-    assert np.corrcoef(alone, combined)[0, 1] > 0.98
+    assert np.corrcoef(alone, combined)[0, 1] > 0.97
     names = (B_CELL, *asked.others(CELL_TYPE, B_CELL))
     values = asked.mean([{CELL_TYPE: (name,)} | more for name in names])[:, asked.gene["MS4A1"]]
     assert values[0] >= 10 * values[1:].mean()
@@ -178,6 +197,50 @@ def test_a_gene_that_acts_as_a_cytokine_does_not_act_as_a_knock_out(answers: dic
     np.testing.assert_allclose(knock_out, plain, rtol=1e-4)
 
 
+def test_two_perturbations_act_with_less_than_their_sum_and_more_than_either(
+    answers: dict[str, Answers],
+) -> None:
+    macrophage: Query = {CELL_TYPE: ("CL:0000235",)}
+    names = ((), ("ENSG00000111537",), ("90371",), ("ENSG00000111537", "90371"))
+    plain, *treated = np.log1p(answers[BULK].mean([macrophage | {PERTURBATION: each} for each in names]))
+    cytokine, infection, both = (np.linalg.norm(each - plain) for each in treated)
+    assert max(cytokine, infection) < both < np.linalg.norm(treated[0] + treated[1] - 2 * plain)
+
+
+def test_a_perturbation_acts_on_a_reference_and_none_leaves_it_as_it_is(answers: dict[str, Answers]) -> None:
+    """Airway cells of a donor of whom nothing is known, with each gene's level its own."""
+    asked = answers[BULK]
+    reference = donor(asked, {CELL_TYPE: ("CL:0019019",)})
+    plain, treated = asked.from_reference(reference, [(), ("CHEBI:41879",)])
+    for gene in ("FKBP5", "TSC22D3", "PER1", "KLF15"):
+        assert treated[asked.gene[gene]] > 2 * plain[asked.gene[gene]], gene
+    own = (reference / reference.sum() * 1e6).numpy()[0]
+    assert np.abs(np.log1p(plain) - np.log1p(own))[own > 5].mean() < 0.05
+    usual = asked.mean([{CELL_TYPE: ("CL:0019019",)}])[0]
+    assert np.abs(np.log1p(usual) - np.log1p(own))[own > 5].mean() > 0.2
+
+
+@pytest.mark.parametrize(("model_id", "reads"), [(BULK, 2e7), (SINGLE_CELL, 1e4)])
+def test_tissues_are_recognised_whoever_measured_them(
+    answers: dict[str, Answers], model_id: str, reads: float
+) -> None:
+    asked = answers[model_id]
+    terms = [LIVER, MYOCARDIUM, PANCREAS, "UBERON:0002113", "UBERON:0002048", "UBERON:0000473"]
+    terms += ["UBERON:0002367", "UBERON:0001134", "UBERON:0002046", "UBERON:0002106"]
+    samples = torch.cat([donor(asked, {TISSUE: (term,)}, reads) for term in terms])
+    classes = asked.network.heads.classes[TISSUE]
+    latent = asked.network.encode(samples).mean
+    found = [classes[column] for column in asked.network.classify(latent)[TISSUE].argmax(1)]
+    assert sum(a == b for a, b in zip(found, terms, strict=True)) >= 8
+
+
+def test_probabilities_of_each_field_sum_to_one(answers: dict[str, Answers]) -> None:
+    for asked in answers.values():
+        posterior = asked.network.encode(donor(asked, {TISSUE: (LIVER,)}))
+        for field, log_probability in asked.network.classify(posterior.mean).items():
+            assert log_probability.exp().sum().item() == pytest.approx(1.0, abs=1e-4), field
+
+
 def test_replicates_of_a_tissue_resemble_each_other(answers: dict[str, Answers]) -> None:
     """Real replicates in the training data correlate with 0.94 (patients' blood) to 0.99 (cultured cells)."""
     asked = answers[BULK]
@@ -196,7 +259,7 @@ def test_single_cells_have_zeros_and_differ(answers: dict[str, Answers]) -> None
 def test_the_files_stay_small_and_say_what_they_are(answers: dict[str, Answers]) -> None:
     for model_id, asked in answers.items():
         files = list(asked.model.directory.iterdir())
-        assert sum(path.stat().st_size for path in files) < 25e6, model_id
+        assert sum(path.stat().st_size for path in files) < 20e6, model_id
         card = (asked.model.directory / "README.md").read_text()
         assert "starter model" in card
         assert "CC BY-SA" in card

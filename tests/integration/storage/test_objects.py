@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -56,3 +57,9 @@ def test_a_wrong_secret_is_an_unavailable_storage_that_names_its_place(servers: 
     storage = open_storage(wrong.url("wrong"), wrong.credentials)
     with pytest.raises(StorageUnavailable, match=r"s3://genequeue-tests"):
         storage.put("key", b"x")
+
+
+def test_only_what_lies_there_for_a_while_is_old(storage: ObjectStorage) -> None:
+    storage.put("inputs/a/counts", b"now")
+    assert storage.keys_older_than("inputs", timedelta(minutes=5)) == []
+    assert storage.keys_older_than("inputs", timedelta(minutes=-5)) == ["inputs/a/counts"]

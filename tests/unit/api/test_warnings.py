@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from api.services.warnings import MOST_WARNINGS, placement_warnings
+from shared.queries.coverage import coverage_of
 from shared.queries.spec import Coverage, InputSpec, Placement, QuerySpec, SamplingStrategy
 from shared.queries.vocabulary import FieldVocabulary, Term, Vocabulary
 
@@ -27,7 +28,7 @@ def warnings(*conditions: dict[str, tuple[str, Placement]]) -> list[str]:
         for condition in conditions
     )
     query = QuerySpec("gem-1-bulk", SamplingStrategy.MEAN_ESTIMATION, inputs, 1000)
-    return placement_warnings(query, VOCABULARY, LABELS.get)
+    return placement_warnings(coverage_of(query, VOCABULARY, LABELS.get))
 
 
 def at_ancestor(distance: int, *terms: str) -> Placement:
@@ -50,10 +51,24 @@ def test_several_nearest_ancestors_are_all_named() -> None:
     assert "ancestors UBERON:0002107 (liver) and UBERON:0000062 (organ), 3 steps up." in warning
 
 
-def test_an_unknown_value_is_said_to_change_nothing() -> None:
+def test_an_unknown_perturbation_is_said_to_have_no_effect() -> None:
     (warning,) = warnings({"perturbation_ontology_id": ("CHEBI:16681", Placement(Coverage.UNKNOWN))})
     assert "CHEBI:16681 (estrone)" in warning
+    assert "this perturbation has no effect" in warning
+
+
+def test_any_other_unknown_value_is_said_to_change_nothing() -> None:
+    (warning,) = warnings({"study": ("PRJNA1", Placement(Coverage.UNKNOWN))})
+    assert "PRJNA1" in warning
     assert "changes nothing" in warning
+
+
+def test_what_is_worse_is_said_first() -> None:
+    said = warnings(
+        {"tissue_ontology_id": (LOBE, at_ancestor(1, LIVER))},
+        {"study": ("PRJNA1", Placement(Coverage.UNKNOWN))},
+    )
+    assert [sentence.partition(".")[0] for sentence in said] == ["inputs[1]", "inputs[0]"]
 
 
 def test_a_sentence_is_said_once_at_its_first_place() -> None:
@@ -73,4 +88,10 @@ def test_there_are_a_hundred_at_most_and_the_last_counts_the_rest() -> None:
     many = [{"perturbation_ontology_id": (f"CHEBI:{number}", unknown)} for number in range(150)]
     said = warnings(*many)
     assert len(said) == MOST_WARNINGS
-    assert said[-1] == "and 51 more values that are not placed exactly."
+    assert said[-1] == "and 51 more values."
+
+
+def test_values_beyond_the_summary_are_counted_too() -> None:
+    unknown = Placement(Coverage.UNKNOWN)
+    many = [{"perturbation_ontology_id": (f"CHEBI:{number}", unknown)} for number in range(1_500)]
+    assert warnings(*many)[-1] == "and 1401 more values."

@@ -11,7 +11,9 @@ from cli.machine.folder import DataFolder, RunState
 from cli.machine.secret_files import kept_secret, write_private
 from shared.errors import SetupError
 
-STATE = RunState("http://127.0.0.1:8000", "postgresql://secret@x/y", "redis://secret@x/0", "file:///x", 1, {})
+STATE = RunState(
+    "http://127.0.0.1:8000", "postgresql://secret@x/y", "redis://secret@x/0", "file:///x", "/models", 1, {}
+)
 
 
 def test_a_second_run_on_a_folder_is_refused_and_names_the_first(tmp_path: Path) -> None:

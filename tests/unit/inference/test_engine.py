@@ -2,121 +2,48 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
 from shared.catalog import Model, open_model
 from shared.errors import GenerationError
-from tests.support.models import B_CELL, DEXAMETHASONE, HEART, LIVER, LUNG, SMALL, tiny_model
+from tests.support.batches import (
+    CONDITIONS,
+    MODELS,
+    assert_equal_bits,
+    digest,
+    generate_in_parts,
+    make_batch,
+    mixed_batch,
+    mixed_specimens,
+    pick,
+    pick_conditions,
+    referenced_batch,
+    reorder,
+)
+from tests.support.models import tiny_model
+from worker.inference.batch import Batch
 from worker.inference.checkpoint import load_network
-from worker.inference.engine import Batch, Engine, Generated
-from worker.inference.network import Architecture
+from worker.inference.engine import Engine
 
 CPU = torch.device("cpu")
-DEVICES = ["cpu", *(["cuda:0"] if torch.cuda.is_available() else [])]
-CONDITIONS: tuple[dict[str, tuple[str, ...]], ...] = (
-    {"tissue_ontology_id": (LIVER,), "sex": ("male",)},
-    {"tissue_ontology_id": (HEART,), "sex": ("female",)},
-    {"cell_type_ontology_id": (B_CELL,), "sample_type": ("primary cells",)},
-    {"tissue_ontology_id": (LUNG,), "perturbation_ontology_id": (DEXAMETHASONE,)},
-    {},
-)
-MODELS = {
-    # More genes than fit one tile with the rest of a block, and not a multiple of any register.
-    "wide": (20_011, SMALL),
-    # The shapes that are served.
-    "deep": (1_237, Architecture()),
-    # Shapes whose products depend on the row's place in some libraries.
-    "odd": (203, Architecture(embedding=15, hidden=17, rank=8, biological=8, technical=2, perturbation=4)),
-}
 
 
-@pytest.fixture(scope="module", params=MODELS)
-def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Model:
-    genes, sizes = MODELS[request.param]
-    return tiny_model(tmp_path_factory.mktemp("models"), genes, sizes=sizes)
-
-
-@pytest.fixture(scope="module", params=DEVICES)
-def engine(request: pytest.FixtureRequest, model: Model) -> Engine:
-    return Engine.open(model, torch.device(request.param))
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return Engine.open(tiny_model(tmp_path_factory.mktemp("models")), CPU)
-
-
-def make_batch(samples: int, **changes: object) -> Batch:
-    """Samples of one condition and job, drawn, ten million counts each; changes are arrays or values."""
-    columns: dict[str, object] = {
-        "condition_of": 0,
-        "seed": 7,
-        "input_index": 0,
-        "sample_index": np.arange(samples),
-        "total_count": 10_000_000,
-        "deterministic": False,
-        "generation": True,
-    }
-    kinds = {"seed": np.uint64, "deterministic": np.bool_, "generation": np.bool_}
-    columns.update(changes)
-    arrays: dict[str, Any] = {
-        name: np.broadcast_to(np.asarray(value, kinds.get(name, np.int64)), samples)
-        for name, value in columns.items()
-    }
-    return Batch(conditions=CONDITIONS, **arrays)
-
-
-def mixed_batch(samples: int = 200) -> Batch:
-    """Samples of several jobs, conditions, depths and strategies, mixed."""
-    choose = np.random.default_rng(5)
-    return make_batch(
-        samples,
-        condition_of=choose.integers(len(CONDITIONS), size=samples),
-        seed=choose.integers(3, size=samples),
-        input_index=choose.integers(4, size=samples),
-        total_count=choose.choice([1_000, 10_000_000, 50_000_000], size=samples),
-        deterministic=choose.random(samples) < 0.3,
-        generation=choose.random(samples) < 0.7,
-    )
-
-
-def pick(batch: Batch, places: NDArray[np.int64]) -> Batch:
-    names = [name for name in Batch.__slots__ if name != "conditions"]
-    return replace(batch, **{name: getattr(batch, name)[places] for name in names})
-
-
-def generate_in_parts(engine: Engine, batch: Batch, size: int) -> Generated:
-    total = len(batch.seed)
-    parts = [engine.generate(pick(batch, np.arange(i, min(i + size, total)))) for i in range(0, total, size)]
-    return Generated(
-        np.concatenate([part.counts for part in parts]),
-        {group: np.concatenate([part.latents[group] for part in parts]) for group in parts[0].latents},
-    )
-
-
-def assert_equal_bits(one: Generated, other: Generated) -> None:
-    assert np.array_equal(one.counts, other.counts)
-    assert one.latents.keys() == other.latents.keys()
-    for group, values in one.latents.items():
-        assert values.tobytes() == other.latents[group].tobytes()
-
-
-def digest(generated: Generated) -> str:
-    arrays = (generated.counts, *(generated.latents[group] for group in sorted(generated.latents)))
-    return hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)).hexdigest()
+def digests(engine: Engine) -> str:
+    """A digest for each way to ask."""
+    genes = len(engine.model.genes)
+    batches = mixed_batch(), referenced_batch(genes)
+    results = [*map(engine.generate, batches), engine.recognise(mixed_specimens(genes))]
+    return " ".join(map(digest, results))
 
 
 class TestBits:
@@ -131,27 +58,19 @@ class TestBits:
         batch = mixed_batch()
         order = np.random.default_rng(1).permutation(200)
         together, shuffled = engine.generate(batch), engine.generate(pick(batch, order))
-        back = np.argsort(order)
-        assert_equal_bits(
-            Generated(shuffled.counts[back], {g: v[back] for g, v in shuffled.latents.items()}), together
-        )
+        assert_equal_bits(reorder(shuffled, np.argsort(order)), together)
 
     def test_neighbours_and_unused_conditions_change_nothing(self, engine: Engine) -> None:
         """One sample alone, among its like, and last among strangers."""
         sample = make_batch(1, condition_of=3, sample_index=0)
-        alone = engine.generate(
-            replace(sample, conditions=CONDITIONS[3:4], condition_of=np.zeros(1, np.int64))
-        )
+        alone = engine.generate(pick_conditions(sample, np.array([0])))
         among_its_like = engine.generate(make_batch(40, condition_of=3))
         strangers = mixed_batch(33)
-        names = [name for name in Batch.__slots__ if name != "conditions"]
+        names = [name for name in Batch.__slots__ if name not in ("conditions", "references")]
         joined = {name: np.concatenate([getattr(strangers, name), getattr(sample, name)]) for name in names}
         last = engine.generate(Batch(conditions=CONDITIONS, **joined))
-        for other, place in ((among_its_like, 0), (last, 33)):
-            kept = slice(place, place + 1)
-            assert_equal_bits(
-                Generated(other.counts[kept], {g: v[kept] for g, v in other.latents.items()}), alone
-            )
+        assert_equal_bits(reorder(among_its_like, np.array([0])), alone)
+        assert_equal_bits(reorder(last, np.array([33])), alone)
 
     def test_ten_samples_are_the_first_ten_of_twenty(self, engine: Engine) -> None:
         ten, twenty = engine.generate(make_batch(10)), engine.generate(make_batch(20))
@@ -171,16 +90,18 @@ class TestBits:
             assert torch.get_num_threads() == count
         assert len(digests) == 1
 
-    @pytest.fixture
-    def threads(self) -> Iterator[None]:
-        before = torch.get_num_threads()
-        yield
-        torch.set_num_threads(before)
+    def test_blocks_are_computed_by_as_many_threads_as_torch_has(self, model: Model, threads: None) -> None:
+        torch.set_num_threads(3)
+        engine, before = Engine.open(model, CPU), set(threading.enumerate())
+        engine.generate(mixed_batch())
+        assert len(set(threading.enumerate()) - before) == 3
+        engine.close()
+        assert set(threading.enumerate()) <= before
 
     def test_another_process_gives_the_same_bits(self, tmp_path: Path) -> None:
         genes, sizes = MODELS["deep"]
         model = tiny_model(tmp_path, genes, sizes=sizes)
-        here = digest(Engine.open(model, CPU).generate(mixed_batch()))
+        here = digests(Engine.open(model, CPU))
         there = subprocess.run(
             [sys.executable, "-m", "tests.unit.inference.test_engine", str(model.directory)],
             env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -268,12 +189,18 @@ class TestMeaning:
         )
         assert np.abs(two - 2 * one).max() <= 1
 
-    def test_generated_samples_scatter_around_the_mean_estimate(self, small: Engine) -> None:
-        """With fixed latents: the expected mean, and more variance than Poisson counts alone would have."""
-        exact = small.generate(make_batch(1, deterministic=True, generation=False, total_count=2_000_000_000))
-        expected = exact.counts[0] / 200.0
-        counts = small.generate(make_batch(4000, deterministic=True)).counts.astype(np.float64)
-        standard_error = counts.std(axis=0) / math.sqrt(4000)
+    def test_generated_samples_scatter_as_the_network_says(self, small: Engine) -> None:
+        """With fixed latents: the mean of counts at log rates with the residual added, and more variance than
+        Poisson counts alone would have.
+        """
+        network, samples = load_network(small.model, CPU), 4000
+        condition = network.condition(network.tokens(CONDITIONS[:1]))
+        log_rate = network.decode(condition.latent_mean, condition.factor_shift) + condition.gene_effect
+        factors = torch.randn(samples, len(network.loadings), generator=torch.Generator().manual_seed(3))
+        residual = network.residual(factors, condition.residual_scale.expand(samples, 1))
+        expected = (torch.softmax(log_rate + residual, 1).double().numpy() * 10_000_000).mean(axis=0)
+        counts = small.generate(make_batch(samples, deterministic=True)).counts.astype(np.float64)
+        standard_error = counts.std(axis=0) * math.sqrt(2 / samples)
         assert (np.abs(counts.mean(axis=0) - expected) < 5 * standard_error + 1e-3).all()
         abundant = expected > 1000
         assert abundant.sum() > 20
@@ -312,8 +239,8 @@ class TestRefusals:
 
 
 def main(directory: Path) -> None:
-    """Print the digest of the mixed batch, for comparison with another process."""
-    print(digest(Engine.open(open_model(directory), CPU).generate(mixed_batch())))
+    """Print the digests, for comparison with another process."""
+    print(digests(Engine.open(open_model(directory), CPU)))
 
 
 if __name__ == "__main__":

@@ -6,13 +6,31 @@ import pytest
 import torch
 
 from shared.queries.fields import LatentGroup
-from tests.support.networks import COMPOUND, INFECTION, LIVER, LUNG, ORGAN, small_network
+from shared.queries.vocabulary import FieldVocabulary, Term, Vocabulary
+from tests.support.networks import (
+    COMPOUND,
+    INFECTION,
+    LIVER,
+    LUNG,
+    ORGAN,
+    SMALL,
+    small_network,
+    small_vocabulary,
+)
 from worker.inference.network import Architecture
+from worker.inference.priors import SATURATION
 
 
 def log_rates(network, *queries):
     condition = network.condition(network.tokens(queries))
     return network.decode(condition.latent_mean) + condition.gene_effect
+
+
+def with_perturbations(terms: dict[str, Term]) -> Vocabulary:
+    """The small vocabulary with other perturbations."""
+    fields = dict(small_vocabulary().fields)
+    name = "perturbation_ontology_id"
+    return Vocabulary(fields | {name: FieldVocabulary(name, terms)})
 
 
 def test_a_term_brings_its_ancestors_along() -> None:
@@ -50,13 +68,37 @@ def test_no_known_perturbation_changes_nothing_at_all() -> None:
     torch.testing.assert_close(plain, unknown, atol=1e-6, rtol=0)
 
 
-def test_two_perturbations_add_up_in_the_log_rates() -> None:
+def test_two_perturbations_act_with_nine_tenths_of_their_sum() -> None:
     network = small_network()
     names = ((), (COMPOUND,), (INFECTION,), (COMPOUND, INFECTION))
     none, compound, infection, both = log_rates(
         network, *({"perturbation_ontology_id": name} for name in names)
     )
-    torch.testing.assert_close(both - none, (compound - none) + (infection - none), atol=1e-5, rtol=1e-4)
+    share = 2**-SATURATION
+    assert 0.89 < share < 0.91
+    torch.testing.assert_close(
+        both - none, share * ((compound - none) + (infection - none)), atol=1e-5, rtol=1e-4
+    )
+
+
+def test_a_perturbation_that_brings_its_class_along_is_one_and_acts_in_full() -> None:
+    terms = {"CHEBI:24261": Term("glucocorticoid"), COMPOUND: Term("dexamethasone", ("CHEBI:24261",), 1)}
+    network = small_network(vocabulary=with_perturbations(terms))
+    member = network.tokens([{"perturbation_ontology_id": (COMPOUND,)}])
+    effects = network.perturbation.effects
+    found = network.priors(member).mean[:, network.latent_slices["perturbation"]]
+    torch.testing.assert_close(found[0], effects.sum(0))
+
+
+def test_a_perturbation_that_does_not_act_does_not_weaken_the_other() -> None:
+    network = small_network()
+    network.perturbation.compatible.copy_(torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]))
+    one, with_another = log_rates(
+        network,
+        {"perturbation_ontology_id": (COMPOUND,), "perturbation_type": ("compound",)},
+        {"perturbation_ontology_id": (COMPOUND, INFECTION), "perturbation_type": ("compound",)},
+    )
+    torch.testing.assert_close(with_another, one, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize(("kind", "acts"), [("compound", True), ("crispr", False)])
@@ -98,3 +140,11 @@ def test_a_noisier_study_widens_latents_and_gene_noise_alike() -> None:
 def test_an_architecture_of_unknown_sizes_is_refused() -> None:
     with pytest.raises(TypeError, match="layers"):
         Architecture.from_manifest({"rank": 4, "layers": 3})
+
+
+def test_what_noise_takes_off_the_logarithm_the_residual_gives_back() -> None:
+    """A generated sample's log rate has the mean estimate in its middle: 0.5 * noise_sd^2 is added."""
+    network = small_network()
+    condition = network.condition(network.tokens([{"study": ("HPA",)}]))
+    middle = network.residual(torch.zeros(1, SMALL.residual), condition.residual_scale)
+    torch.testing.assert_close(middle, 0.5 * condition.noise_sd**2)

@@ -9,7 +9,8 @@ import pytest
 from shared.queries.vocabulary import FieldVocabulary, Term, Vocabulary
 from tests.support.networks import SMALL
 from worker.inference.network import ExpressionNetwork
-from worker.training.conditions import FEMALE, LabelThinner, labels_of, rows_below
+from worker.training.conditions import LabelThinner, labels_of, rows_below
+from worker.training.descriptions import FEMALE, variants
 from worker.training.samples import LABEL_FIELDS
 
 TISSUE, DISEASE, CELLS = "tissue_ontology_id", "disease_ontology_id", "cell_type_ontology_id"
@@ -45,9 +46,10 @@ def descriptions(
 ) -> list[dict[str, list[str]]]:
     """What `number` variants of the first sample say, by field."""
     network = ExpressionNetwork(VOCABULARY, 3, SMALL)
-    thinner = LabelThinner(pd.DataFrame([row, *others]), VOCABULARY, np.random.default_rng(0))
+    labels = pd.DataFrame([row, *others])
+    thinner = LabelThinner(labels, VOCABULARY, np.random.default_rng(0))
     said = []
-    for tokens in thinner.variants(network, number).membership[:number]:
+    for tokens in variants(labels, thinner, network, number).membership[:number]:
         fields = {name: tokens[columns][:-1] for name, columns in network.field_slices.items()}
         terms = {name: list(VOCABULARY.field(name).terms) for name in fields}
         said.append(
@@ -88,8 +90,8 @@ def test_a_sample_type_is_made_up_only_where_no_counts_show_how_it_looks() -> No
 def test_only_an_average_of_both_sexes_is_given_a_sex(sex: str) -> None:
     network = ExpressionNetwork(VOCABULARY, 3, SMALL)
     labels = pd.DataFrame([sample(**{TISSUE: "colon", "sex": sex})])
-    drawn = LabelThinner(labels, VOCABULARY, np.random.default_rng(0)).variants(network, 200).sex
-    assert (FEMALE in drawn) == (sex == "")
+    thinner = LabelThinner(labels, VOCABULARY, np.random.default_rng(0))
+    assert (FEMALE in variants(labels, thinner, network, 200).sex) == (sex == "")
 
 
 def test_several_terms_of_one_field_are_told_apart() -> None:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float32]
-EXPRESSED_CPM = 5.0  # mean CPM above which a gene counts in a response
+Mask = NDArray[np.bool_]
+EXPRESSED_CPM = 5.0  # typical CPM above which a gene counts in a response
 COUNT_BINS = ((10, 100), (100, 1_000), (1_000, 10_000), (10_000, 10_000_000))
 
 
@@ -32,6 +33,12 @@ class Figure:
             for name, value in asdict(self).items()
         }
         return {name: value for name, value in rounded.items() if value not in (None, "")}
+
+
+def expressed(cpm: Matrix) -> Mask:
+    """[G]: genes whose typical level over samples [N, G], the mean of log1p CPM, is above EXPRESSED_CPM."""
+    chosen: Mask = np.log1p(cpm).mean(axis=0) > np.log1p(EXPRESSED_CPM)
+    return chosen
 
 
 def correlation(first: Matrix | Vector, second: Matrix | Vector) -> float:

@@ -105,3 +105,17 @@ def sex_figures(subject: Subject) -> Iterator[Figure]:
     yield Figure(
         "Sex", "mean change of all other genes, log1p CPM", float(change.mean()), note="should be near 0"
     )
+
+
+def leak_figures(subject: Subject) -> Iterator[Figure]:
+    """How much a field changes that says nothing new: a healthy tissue's sample is of primary tissue."""
+    plain, said = (
+        np.log1p(subject.predictor.mean([{TISSUE: (tissue,)} | more for tissue in SEXED_TISSUES]))
+        for more in ({}, {"sample_type": ("primary tissue",)})
+    )
+    yield Figure(
+        "Leaks",
+        "mean change of all genes by the sample type of a tissue, log1p CPM",
+        float(np.abs(plain - said).mean()),
+        note="primary tissue, which it is anyway; should be near 0",
+    )

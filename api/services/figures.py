@@ -1,0 +1,105 @@
+"""The figures that are read off the rows when Prometheus asks: what waits, who works."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from prometheus_client import generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector, CollectorRegistry
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from shared import metrics
+from shared.database.engines import async_transaction
+from shared.database.queries import diagnosis
+from shared.database.queries.workers import live_workers
+from shared.errors import DatabaseUnavailable
+from shared.jobs.states import ChunkState
+
+_HEARD_OF = timedelta(seconds=15)
+_OPEN = (ChunkState.QUEUED, ChunkState.RUNNING)
+
+Version = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What the rows say at one moment, as the statements gave it; of workers, the models that each holds."""
+
+    work: Sequence[Any]
+    jobs: Sequence[Any]
+    workers: Sequence[Collection[Version]]
+
+
+async def all_figures(engine: AsyncEngine, offered: Collection[Version]) -> bytes:
+    """Everything that this process shows, in Prometheus' text format, also while the database is away."""
+    try:
+        snapshot = await _look(engine)
+    except DatabaseUnavailable:
+        snapshot = None
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Once(lambda: families(snapshot, offered)))
+    return generate_latest(registry) + generate_latest(metrics.API)
+
+
+def families(snapshot: Snapshot | None, offered: Collection[Version]) -> Iterator[Metric]:
+    """The gauges of a snapshot; a model that is offered is shown at zero when nothing is asked of it."""
+    readable = metrics.ROWS_READABLE.family()
+    readable.add_metric((), float(snapshot is not None))
+    yield readable
+    if snapshot is not None:
+        yield from _work_families(snapshot, offered)
+        yield from _worker_families(snapshot, offered)
+
+
+def _work_families(snapshot: Snapshot, offered: Collection[Version]) -> Iterator[Metric]:
+    rows = {(model, version, state): rest for model, version, state, *rest in snapshot.work}
+    chunks, samples = metrics.OPEN_CHUNKS.family(), metrics.OPEN_SAMPLES.family()
+    oldest = metrics.OLDEST_QUEUED.family()
+    for model, version in sorted({*offered, *((model, version) for model, version, _ in rows)}):
+        for state in _OPEN:
+            count, total, age = rows.get((model, version, state), (0, 0, timedelta()))
+            chunks.add_metric((model, str(version), state), count)
+            samples.add_metric((model, str(version), state), total)
+            if state is ChunkState.QUEUED:
+                oldest.add_metric((model, str(version)), age.total_seconds())
+    jobs = metrics.OPEN_JOBS.family()
+    for model, state, count in snapshot.jobs:
+        jobs.add_metric((model, state), count)
+    yield from (chunks, samples, oldest, jobs)
+
+
+def _worker_families(snapshot: Snapshot, offered: Collection[Version]) -> Iterator[Metric]:
+    live, holding = metrics.LIVE_WORKERS.family(), metrics.HOLDING_WORKERS.family()
+    live.add_metric((), len(snapshot.workers))
+    wanted = {(model, version) for model, version, *_ in snapshot.work}
+    held = (version for worker in snapshot.workers for version in worker)
+    for model, version in sorted({*offered, *wanted, *held}):
+        count = sum((model, version) in worker for worker in snapshot.workers)
+        holding.add_metric((model, str(version)), count)
+    yield from (live, holding)
+
+
+async def _look(engine: AsyncEngine) -> Snapshot:
+    async with async_transaction(engine) as session:
+        work = (await session.execute(diagnosis.open_work())).all()
+        jobs = (await session.execute(diagnosis.open_jobs())).all()
+        workers = (await session.scalars(live_workers(_HEARD_OF))).all()
+    return Snapshot(work, jobs, [_versions(worker.models) for worker in workers])
+
+
+def _versions(models: dict[str, list[int]]) -> set[Version]:
+    return {(model, version) for model, versions in models.items() for version in versions}
+
+
+class _Once(Collector):
+    """What a registry asks for figures that are made at the moment."""
+
+    def __init__(self, make: Callable[[], Iterable[Metric]]) -> None:
+        self._make = make
+
+    def collect(self) -> Iterable[Metric]:
+        return self._make()
