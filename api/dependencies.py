@@ -14,8 +14,10 @@ from fastapi.security import HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from api.auth import Doorkeeper
+from api.services.admission import Gate
 from api.services.catalog import LiveCatalog
 from api.services.links import LinkSigner
+from api.services.watch import JobWatch
 from shared.catalog import Catalog, Model, Offer
 from shared.database.engines import async_transaction
 from shared.messages import Message
@@ -32,6 +34,8 @@ class Plugs:
     engine: AsyncEngine
     storage: Storage
     models: LiveCatalog
+    watch: JobWatch
+    gate: Gate
     ontologies: Ontologies
     ask: Callable[[Message], None]  # has a message sent soon
     doorkeeper: Doorkeeper

@@ -23,14 +23,18 @@ from shared.errors import (
     AccessDenied,
     BodyTooLarge,
     Conflict,
+    DatabaseUnavailable,
     Fault,
     GeneQueueError,
+    IdempotencyKeyReused,
     InvalidInput,
     KeyRejected,
     NotFound,
     QueryRejected,
+    ResultGone,
     ResultLate,
     Unavailable,
+    WorkspaceFull,
 )
 
 log = structlog.get_logger()
@@ -39,18 +43,23 @@ log = structlog.get_logger()
 STATUS_OF: Mapping[type[Exception], HTTPStatus] = {
     InvalidInput: HTTPStatus.BAD_REQUEST,
     QueryRejected: HTTPStatus.UNPROCESSABLE_ENTITY,
+    IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     AccessDenied: HTTPStatus.FORBIDDEN,
     KeyRejected: HTTPStatus.UNAUTHORIZED,
     NotFound: HTTPStatus.NOT_FOUND,
     Conflict: HTTPStatus.CONFLICT,
+    ResultGone: HTTPStatus.GONE,
     ResultLate: HTTPStatus.GATEWAY_TIMEOUT,
+    WorkspaceFull: HTTPStatus.TOO_MANY_REQUESTS,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     GeneQueueError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 _RETRY_AFTER_SECONDS = "2"
+_ROOM_AFTER_SECONDS = "30"
 _HEADERS: Mapping[HTTPStatus, Mapping[str, str]] = {
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": 'Bearer realm="GeneQueue"'},
+    HTTPStatus.TOO_MANY_REQUESTS: {"Retry-After": _ROOM_AFTER_SECONDS},
     HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": _RETRY_AFTER_SECONDS},
 }
 
@@ -103,6 +112,7 @@ async def _domain_error(request: Request, error: Exception) -> Response:
         log.warning(
             "request.failed", error=str(error), kind=type(error).__name__, cause=repr(error.__cause__)
         )
+    request.state.database_away = isinstance(error, DatabaseUnavailable)
     faults = error.faults if isinstance(error, InvalidInput) else (Fault("", str(error)),)
     return _answer(request.scope, status, str(error), faults, code=_snake(type(error).__name__))
 

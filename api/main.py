@@ -15,11 +15,25 @@ from starlette.concurrency import run_in_threadpool
 from api.auth import Doorkeeper
 from api.dependencies import Plugs
 from api.errors import install_error_handlers
-from api.middleware import CollapseSlashes, RequestContext
-from api.routes import downloads, health, metrics, models, predict, queries, validate, vocabulary
+from api.middleware import CollapseSlashes, Patience, RequestContext
+from api.routes import (
+    actions,
+    downloads,
+    events,
+    health,
+    listing,
+    metrics,
+    models,
+    predict,
+    queries,
+    validate,
+    vocabulary,
+)
 from api.schemas.errors import ErrorBody
+from api.services.admission import Bounds, Gate
 from api.services.catalog import LiveCatalog
 from api.services.links import LinkSigner
+from api.services.watch import JobWatch
 from shared.catalog import Catalog
 from shared.database.engines import async_engine
 from shared.errors import GeneQueueError
@@ -73,9 +87,12 @@ def build_app(settings: ApiSettings) -> FastAPI:
         redoc_url=None,
         responses=_REFUSALS,
     )
-    for router in (models, vocabulary, predict, validate, queries, downloads, health, metrics):
+    for router in (models, vocabulary, predict, validate, listing, queries, actions, events, downloads):
+        app.include_router(router.router)
+    for router in (health, metrics):
         app.include_router(router.router)
     install_error_handlers(app)
+    app.add_middleware(Patience, settings.database_patience)
     app.add_middleware(CollapseSlashes)
     app.add_middleware(RequestContext)
     return app
@@ -91,11 +108,12 @@ def _lifespan(settings: ApiSettings) -> Callable[[FastAPI], AbstractAsyncContext
             log.error("api.cannot_start", error=str(error))
             raise
         await plugs.models.look_if_possible()
-        following = asyncio.create_task(plugs.models.follow())
+        following = [asyncio.create_task(plug.follow()) for plug in (plugs.models, plugs.watch)]
         yield
-        following.cancel()
-        with suppress(asyncio.CancelledError):
-            await following
+        for task in following:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
         await plugs.engine.dispose()
         await run_in_threadpool(wake_ups.close)
 
@@ -114,6 +132,8 @@ def _plug_in(settings: ApiSettings, wake_ups: WakeUps) -> Plugs:
         engine=engine,
         storage=storage,
         models=LiveCatalog(engine, shelf),
+        watch=JobWatch(engine),
+        gate=Gate(Bounds(settings.workspace_samples, settings.service_samples)),
         ontologies=ontologies,
         ask=wake_ups.ask,
         doorkeeper=Doorkeeper(engine, open_door=settings.auth == "off"),

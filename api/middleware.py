@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
+from dataclasses import dataclass, field
+from datetime import timedelta
+from http import HTTPStatus
 from uuid import uuid4
 
 import structlog
@@ -21,6 +25,7 @@ _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _JOB = re.compile(r"/(?:model-queries|downloads)/([0-9a-fA-F-]{36})(?:/|$)")
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _SUBMIT = "/api/models/{model_id}/predict"
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0  # seconds
 _SLASHES, _RAW_SLASHES = re.compile(r"/{2,}"), re.compile(rb"/{2,}")
 
 
@@ -79,6 +84,53 @@ class RequestContext:
                     seconds=round(time.perf_counter() - began, 4),
                 )
                 _count(scope, status, waited)
+
+
+class Patience:
+    """Asks a GET again for as long as the database is away, `patience` at most.
+
+    A client that does not retry sees a slow answer where Postgres is started again, and no 503. Whatever
+    finds the database away says so in `scope["state"]["database_away"]`.
+    """
+
+    def __init__(self, app: ASGIApp, patience: timedelta) -> None:
+        self._app, self._patience = app, patience.total_seconds()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The wrapped app, as often as it takes."""
+        if scope["type"] != "http" or scope["method"] != "GET":
+            await self._app(scope, receive, send)
+            return
+        pause, away_since = _FIRST_PAUSE, None
+        while True:
+            attempt = _Attempt(scope, send)
+            await self._app(scope, receive, attempt.send)
+            if not attempt.held:
+                return
+            away_since = away_since or time.monotonic()
+            if time.monotonic() - away_since + pause > self._patience:
+                break
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        for message in attempt.held:
+            await send(message)
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """One run of the app: its answer goes out, unless it says that the database is away."""
+
+    scope: Scope
+    out: Send
+    held: list[Message] = field(default_factory=list)
+
+    async def send(self, message: Message) -> None:
+        away = self.scope.get("state", {}).get("database_away", False)
+        refusal = message.get("status") == HTTPStatus.SERVICE_UNAVAILABLE
+        if self.held or (away and refusal):
+            self.held.append(message)
+        else:
+            await self.out(message)
 
 
 def _request_id(headers: Headers) -> str:

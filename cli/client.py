@@ -44,6 +44,11 @@ class Client:
         with self._connection() as http:
             return _checked(http.post(path, json=body)).json()
 
+    def delete(self, path: str) -> None:
+        """A DELETE. Raises as `get` does."""
+        with self._connection() as http:
+            _checked(http.delete(path))
+
     def watch(self, job_id: str, every: float = 0.25) -> Iterator[dict[str, Any]]:
         """The job's public state, again and again until it is final.
 
@@ -63,16 +68,19 @@ class Client:
             time.sleep(every)
 
     @contextmanager
-    def stream(self, path: str, accept: str) -> Iterator[httpx.Response]:
+    def stream(self, path: str, accept: str, **headers: str) -> Iterator[httpx.Response]:
         """A long answer, read as it comes."""
-        with self._connection() as http, http.stream("GET", path, headers={"Accept": accept}) as response:
+        sent = {"Accept": accept, **headers}
+        with self._connection() as http, http.stream("GET", path, headers=sent) as response:
             if response.is_error:
                 response.read()
             yield _checked(response)
 
     @contextmanager
     def _connection(self) -> Iterator[httpx.Client]:
-        headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
+        headers = {"Accept": "application/json"}
+        if self.key:
+            headers["Authorization"] = f"Bearer {self.key}"
         # A minute for the server to answer; a stream may pause for as long as its largest part takes.
         timeout = httpx.Timeout(60, read=600)
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cli import keys, models, train
+from cli import jobs, keys, models, train
 from cli.console import complain
 from cli.doctor.command import doctor
 from cli.evaluate import evaluate
@@ -23,6 +23,7 @@ app.command()(submit)
 app.command()(status)
 app.command()(doctor)
 app.command()(evaluate)
+app.add_typer(jobs.app, name="jobs")
 app.add_typer(models.app, name="models")
 app.add_typer(keys.app, name="keys")
 app.add_typer(train.app, name="train")

@@ -1,9 +1,11 @@
-"""The error tree. A class says what went wrong; `retryable` says whether trying again can help.
+"""The error tree. A class says what went wrong; `retryable` says whether trying again can help, and `fatal`
+that the process can only end.
 
 GeneQueueError
 ├── InvalidInput                 what a user sent cannot be used as it is
 │   ├── QueryRejected            a query with one or more faults, all of them listed
-│   └── BodyTooLarge             a request body over the limit
+│   ├── BodyTooLarge             a request body over the limit
+│   └── IdempotencyKeyReused     a key that came with another query before
 ├── AccessDenied
 │   ├── KeyRejected              no API key, an unknown one, or a revoked one
 │   └── LinkRejected             a download link that is expired or altered
@@ -15,18 +17,25 @@ GeneQueueError
 │   ├── IllegalTransition        a move that the table of legal moves does not have
 │   ├── LeaseLost                the fencing token is no longer the current one
 │   ├── ModelUnusable            a model that was added and cannot be served, with the reason
-│   └── ResultNotReady           a result asked for before the job is ready, or of one that failed
+│   ├── IdempotencyKeyInUse      the first query with this key is not saved yet
+│   ├── ResultNotReady           a result asked for before the job is ready, or of one that failed
+│   └── NothingToRetry           a job none of whose inputs failed
+├── ResultGone                   a result that was there, and was deleted
 ├── CheckpointError
 │   ├── CheckpointMissing
 │   └── CheckpointCorrupt        a digest or a schema version that does not match
 ├── GenerationError              a model's output that is not a valid result
+├── OutOfMemory                  a batch that is too large for this worker's memory
+├── DeviceLost (fatal)           a device that computes nothing any more in this process
 ├── JobFailed                    a job that ended without a result while its caller waited
 ├── ResultLate                   a job whose caller waited as long as it may; the job goes on
 ├── ResultDamaged                a stored part that is missing or is not what was stored
 ├── InputDamaged                 stored counts of a query that are missing or are not what was stored
+├── WorkspaceFull (retryable)    a workspace that has as much open work as it may
 ├── SetupError                   this machine or its configuration cannot run what was asked
 └── Unavailable (retryable)      a server that does not answer
     ├── DatabaseUnavailable
+    ├── ServiceFull              as much open work as all workspaces together may have
     ├── StorageUnavailable
     └── BrokerUnavailable
 """
@@ -48,6 +57,7 @@ class GeneQueueError(Exception):
     """Root of everything that GeneQueue raises on purpose; its text is fit for a user."""
 
     retryable = False
+    fatal = False
 
 
 class InvalidInput(GeneQueueError):
@@ -70,6 +80,10 @@ class QueryRejected(InvalidInput):
 
 class BodyTooLarge(InvalidInput):
     """A request body over the limit."""
+
+
+class IdempotencyKeyReused(InvalidInput):
+    """An Idempotency-Key that came with another query before."""
 
 
 class AccessDenied(GeneQueueError):
@@ -116,8 +130,20 @@ class ModelUnusable(Conflict):
     """A model that was added, and that this process cannot serve; the text says why."""
 
 
+class IdempotencyKeyInUse(Conflict):
+    """The first query with this Idempotency-Key is being saved."""
+
+
 class ResultNotReady(Conflict):
     """A result asked for before the job is ready, or of a job that failed."""
+
+
+class NothingToRetry(Conflict):
+    """None of the job's inputs failed, or it is not over yet."""
+
+
+class ResultGone(GeneQueueError):
+    """A result that was deleted: after its time, or at its owner's wish."""
 
 
 class CheckpointError(GeneQueueError):
@@ -136,6 +162,16 @@ class GenerationError(GeneQueueError):
     """A model's output that is not a valid result: wrong shape, not finite, negative."""
 
 
+class OutOfMemory(GeneQueueError):
+    """A batch that does not fit the memory of this worker; a smaller one may."""
+
+
+class DeviceLost(GeneQueueError):
+    """A device that failed in a way that lasts as long as the process."""
+
+    fatal = True
+
+
 class JobFailed(GeneQueueError):
     """A job that ended without a result while its caller waited for it."""
 
@@ -152,6 +188,12 @@ class InputDamaged(GeneQueueError):
     """The counts that a query brought along are missing from the storage, or are not what was stored."""
 
 
+class WorkspaceFull(GeneQueueError):
+    """The workspace has as much open work as it may."""
+
+    retryable = True
+
+
 class SetupError(GeneQueueError):
     """This machine or its configuration cannot run what was asked; the text holds the remedy."""
 
@@ -164,6 +206,10 @@ class Unavailable(GeneQueueError):
 
 class DatabaseUnavailable(Unavailable):
     """Postgres does not answer."""
+
+
+class ServiceFull(Unavailable):
+    """All workspaces together have as much open work as they may."""
 
 
 class StorageUnavailable(Unavailable):

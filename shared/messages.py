@@ -19,6 +19,7 @@ class Task(StrEnum):
     GENERATE = "generation.wake"  # there may be chunks to claim
     SWEEP = "upkeep.sweep"  # take back expired leases, wake up sleepers
     EXPIRE = "upkeep.expire"  # delete results whose time is over
+    TIDY = "upkeep.tidy"  # delete objects that no row points at
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,12 @@ class ApiSettings(ServerSettings):
     result_lifetime: timedelta = timedelta(days=30)
     stream_wait: timedelta = timedelta(minutes=9)  # clients give up after ten
     database_pool_size: int = Field(default=10, gt=0)
+    database_patience: timedelta = timedelta(seconds=20)  # of a GET: the clients give up after thirty
     samples_per_chunk: int | None = Field(default=None, gt=0)
+    interactive_samples: int = Field(default=2_000, ge=0)  # larger queries that name no priority are bulk
+    # Beyond so many samples that are promised and not there, no query is taken.
+    workspace_samples: int = Field(default=1_000_000, gt=0)
+    service_samples: int = Field(default=10_000_000, gt=0)
     # Who may read GET /metrics: anybody, callers in private networks, nobody.
     metrics: Literal["on", "private", "off"] = "private"
 
@@ -76,7 +81,12 @@ class WorkerSettings(ServerSettings):
     max_attempts: int = Field(default=3, gt=0)
     sweep_interval: timedelta = timedelta(seconds=2)
     expire_interval: timedelta = timedelta(minutes=1)
+    tidy_interval: timedelta = timedelta(minutes=15)
     batch_samples: int = Field(default=512, gt=0)
+    bulk_patience: timedelta = timedelta(minutes=5)  # after that a bulk chunk waits no longer than others
+    # A worker that did not look for work for so long, while some waits, ends: longer than any batch takes.
+    watchdog: timedelta = timedelta(minutes=2)
+    memory_bytes: int | None = Field(default=None, gt=0)  # a worker that grew beyond ends between batches
     models_in_memory: int = Field(default=4, gt=0)
     metrics_port: int | None = Field(default=None, gt=0, lt=1 << 16)  # None: no figures are served
     metrics_host: str = "127.0.0.1"

@@ -28,6 +28,7 @@ def run(settings: WorkerSettings) -> None:
         max_attempts=settings.max_attempts,
         sweep_every=settings.sweep_interval,
         expire_every=settings.expire_interval,
+        tidy_every=settings.tidy_interval,
     )
     upkeep.register(app, plugs)
     start_beat(app)

@@ -20,10 +20,11 @@ from worker.generation.engines import Engines
 from worker.generation.following import followed
 from worker.generation.heartbeat import Heartbeat, WorkerCard
 from worker.generation.pipeline import Pipeline, Plugs
+from worker.generation.watchdog import Watchdog, watched
 from worker.inference.devices import choose_device, device_name
 from worker.inference.engine import Engine
 from worker.tasks import generation
-from worker.tasks.process import run_worker, start
+from worker.tasks.process import end_at_once, run_worker, start
 
 log = structlog.get_logger()
 
@@ -39,16 +40,20 @@ def run(settings: WorkerSettings) -> None:
         engines.preload()
         worker_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         card = WorkerCard(worker_id, device_name(device), engines.claimable)
-        claimant = Claimant(worker_id, engines.claimable, settings.lease, settings.batch_samples)
+        claimant = Claimant(
+            worker_id, engines.claimable, settings.lease, settings.batch_samples, settings.bulk_patience
+        )
         with Heartbeat(database, card, settings.lease, settings.heartbeat) as heartbeat:
             plugs = Plugs(database, storage, heartbeat, engines)
-            answer_wake_ups(settings, Pipeline(plugs, claimant, settings.max_attempts), card)
+            pipeline = Pipeline(plugs, claimant, settings.max_attempts)
+            with watched(Watchdog(database, claimant, pipeline.asked, settings.watchdog, end_at_once)):
+                answer_wake_ups(settings, pipeline, card)
 
 
 def answer_wake_ups(settings: WorkerSettings, pipeline: Pipeline, card: WorkerCard) -> None:
     """Work until the process is told to stop."""
     app = celery_app("genequeue.gpu", settings.redis_url.get_secret_value())
-    generation.register(app, pipeline)
+    generation.register(app, pipeline, settings.memory_bytes)
     log.info("worker.ready", worker=card.id, device=card.device, models=card.models())
     # What was queued while no worker lived is not waited for.
     WakeUps(app).ask(WAKE_GENERATION)

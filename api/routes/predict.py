@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from datetime import timedelta
 from http import HTTPStatus
+from typing import Annotated
+from uuid import UUID
 
 import pyarrow as pa
-from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from fastapi import APIRouter, Header, Request
+from fastapi.responses import JSONResponse, Response
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from api.dependencies import BaseUrl, OfferOf, Plugs, PlugsOf, Work, WorkspaceId
+from api.routes.receiving import Submit
+from api.routes.shown import job_body
 from api.schemas.accept import accepts
 from api.schemas.body import read_body
 from api.schemas.errors import ErrorBody
 from api.schemas.jobs import Accepted
 from api.schemas.query import QUERY_EXAMPLES, query_schema
+from api.schemas.wishes import read_wishes
 from api.services.live import CallerGone, Following, finished_parts
-from api.services.results import read_part
-from api.services.submit import PreparedJob, SubmitPolicy, prepare_job, save_prepared, store_objects
-from api.services.understand import understand
-from shared.catalog import Offer
-from shared.messages import WAKE_GENERATION
+from api.services.results import header_of, read_part
+from api.services.status import job_behind_link
+from shared.database.engines import async_transaction
 from shared.results.arrow_form import MEDIA_TYPE, ArrowStream
 from shared.results.header import ResultHeader
 from shared.storage.port import Storage
 
 router = APIRouter(prefix="/api/models", tags=["Predict"])
+
+_KEY_HELP = "The same query sent again with the same key, for 72 hours, is not a second query."
+_PREFER_HELP = "`wait=N`: answer when the query has ended, after N seconds (60 at most) in any case."
+_CANCEL_HELP = "Seconds after which what is not done is not begun any more."
 
 
 @router.post(
@@ -37,8 +45,13 @@ router = APIRouter(prefix="/api/models", tags=["Predict"])
     status_code=HTTPStatus.ACCEPTED,
     response_model=Accepted,
     responses={
-        200: {"content": {MEDIA_TYPE: {}}, "description": "Self-hosted mode: the samples as they come."},
+        200: {
+            "content": {MEDIA_TYPE: {}},
+            "description": "The samples, or the query that ended in time.",
+        },
+        409: {"model": ErrorBody, "description": "The first query with this key is being saved."},
         413: {"model": ErrorBody, "description": "The body is over the limit."},
+        429: {"model": ErrorBody, "description": "This workspace has too much open work."},
     },
     openapi_extra={
         "requestBody": {
@@ -55,34 +68,29 @@ async def predict(
     request: Request,
     response: Response,
     base_url: BaseUrl,
+    idempotency_key: Annotated[str | None, Header(description=_KEY_HELP)] = None,
+    prefer: Annotated[str | None, Header(description=_PREFER_HELP)] = None,
+    cancel_after: Annotated[str | None, Header(description=_CANCEL_HELP)] = None,
 ) -> Accepted | Response:
     """Checks the query and saves it; every fault is reported at once, each with its path.
 
     With `Accept: application/vnd.apache.arrow.stream` the answer is the result itself, streamed part by part.
     """
+    wishes = read_wishes(idempotency_key, prefer, cancel_after)
     body = await read_body(request, plugs.settings.max_body_bytes)
     query = await run_in_threadpool(body.json)
-    offer = await plugs.models.pinned(offer, query)
-    job = await run_in_threadpool(_prepare, query, offer, workspace_id, plugs)
-    await save_prepared(work.session, job)
-    work.after_commit(WAKE_GENERATION)
-    location = f"{base_url}/api/model-queries/{job.id}"
+    submit = Submit(plugs, offer, workspace_id, wishes)
+    received = await submit.receive(query, work)
+    location = f"{base_url}/api/model-queries/{received.job_id}"
+    headers = {"Location": location} | ({"Idempotent-Replayed": "true"} if received.replayed else {})
     if accepts(request.headers.get("accept", ""), MEDIA_TYPE):
-        following = Following(plugs.engine, job.id, len(job.chunks), plugs.settings.stream_wait)
-        model = offer.model
-        header = ResultHeader(model.gene_order, offer.public_id, model.version, offer.request_type)
-        return LiveResult(following, header, plugs.storage, location)
-    response.headers["Location"] = location
-    return Accepted(modelQueryId=job.id)
-
-
-def _prepare(query: object, offer: Offer, workspace_id: int, plugs: Plugs) -> PreparedJob:
-    """All of the work before the rows; a large query takes long, so it runs in a thread."""
-    understood = understand(query, offer.rules, plugs.ontologies)
-    policy = SubmitPolicy(plugs.settings.result_lifetime, plugs.settings.samples_per_chunk)
-    job = prepare_job(understood, offer.model, workspace_id, policy)
-    store_objects(plugs.storage, job)
-    return job
+        job = await job_behind_link(work.session, received.job_id)
+        following = Following(plugs.engine, job.id, job.samples_total, plugs.settings.stream_wait)
+        return LiveResult(following, await header_of(job, plugs.models), plugs.storage, headers)
+    if wishes.wait is not None:
+        return AwaitedAnswer(plugs, received.job_id, wishes.wait, base_url, headers)
+    response.headers.update(headers)
+    return Accepted(modelQueryId=received.job_id)
 
 
 class LiveResult(Response):
@@ -92,9 +100,12 @@ class LiveResult(Response):
     that goes away stops the waiting, not the job.
     """
 
-    def __init__(self, following: Following, header: ResultHeader, storage: Storage, location: str) -> None:
+    def __init__(
+        self, following: Following, header: ResultHeader, storage: Storage, headers: Mapping[str, str]
+    ) -> None:
         super().__init__()
-        self._following, self._header, self._storage, self._location = following, header, storage, location
+        self._following, self._header, self._storage = following, header, storage
+        self._sent = {**headers, "Cache-Control": "no-store"}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Wait for the first part, then stream."""
@@ -103,9 +114,8 @@ class LiveResult(Response):
             first = await anext(parts)
         except CallerGone:
             return
-        headers = {"Location": self._location, "Cache-Control": "no-store"}
         pieces = self._pieces(first, parts)
-        await StreamingResponse(pieces, headers=headers, media_type=MEDIA_TYPE)(scope, receive, send)
+        await StreamingResponse(pieces, headers=self._sent, media_type=MEDIA_TYPE)(scope, receive, send)
 
     async def _parts(self, request: Request) -> AsyncIterator[pa.Table]:
         async for part in finished_parts(self._following, request.is_disconnected):
@@ -119,3 +129,29 @@ class LiveResult(Response):
             async for piece in iterate_in_threadpool(stream.part(part)):
                 yield piece
         yield stream.end()
+
+
+class AwaitedAnswer(Response):
+    """The whole state of a job that ends while its caller waits; else that it was accepted.
+
+    It begins to wait once the job is committed.
+    """
+
+    def __init__(
+        self, plugs: Plugs, job_id: UUID, patience: timedelta, base_url: str, headers: Mapping[str, str]
+    ) -> None:
+        super().__init__()
+        self._plugs, self._job_id, self._patience, self._base_url = plugs, job_id, patience, base_url
+        self._sent = {**headers, "Preference-Applied": f"wait={patience.total_seconds():.0f}"}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Wait, then answer."""
+        over = await self._plugs.watch.changed(self._job_id, None, self._patience)
+        answer = Accepted(modelQueryId=self._job_id).model_dump(mode="json")
+        if over:
+            async with async_transaction(self._plugs.engine) as session:
+                job = await job_behind_link(session, self._job_id)
+                body = await job_body(session, job, self._plugs, self._base_url)
+            answer |= body.model_dump(mode="json")
+        status = HTTPStatus.OK if over else HTTPStatus.ACCEPTED
+        await JSONResponse(answer, status, headers=self._sent)(scope, receive, send)

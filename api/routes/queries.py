@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from enum import StrEnum
+from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
 from api.dependencies import BaseUrl, PlugsOf, Work, WorkspaceId
+from api.routes.shown import etag_of, job_body, seen_number
 from api.schemas.accept import accepts
 from api.schemas.jobs import Failed, JobBody, Ready, Waiting
 from api.schemas.streams import JSON, stream_result
 from api.services.results import open_parts, stored_result, why_ended
-from api.services.status import job_of, why_it_waits
+from api.services.status import job_id_of, job_of
 from shared.jobs.states import JobState
 from shared.results import arrow_form, json_form
 
@@ -43,19 +46,36 @@ async def status(
             return Failed(message=why_ended(job))
 
 
-@router.get("", summary="Everything about a query")
+@router.get(
+    "",
+    summary="Everything about a query",
+    response_model=JobBody,
+    responses={304: {"description": "Nothing happened since the `If-None-Match` that was sent."}},
+)
 async def full_state(
-    query_id: str, workspace_id: WorkspaceId, work: Work, plugs: PlugsOf, base_url: BaseUrl
-) -> JobBody:
-    """Progress in samples, times, seed, warnings, the error if it has one, and why it waits if it does."""
+    query_id: str,
+    workspace_id: WorkspaceId,
+    work: Work,
+    plugs: PlugsOf,
+    base_url: BaseUrl,
+    response: Response,
+    wait: Annotated[float, Query(ge=0, le=60, description="Seconds to wait for something to happen.")] = 0,
+    if_none_match: Annotated[str | None, Header(description="The ETag of the state that you know.")] = None,
+) -> JobBody | Response:
+    """Progress in samples, times, seed, warnings, the error if it has one, and why it waits if it does.
+
+    With `wait` the answer comes as soon as something happens after the state of `If-None-Match`, or after the
+    present one without it; at once for a query that is over.
+    """
+    seen = seen_number(if_none_match)
+    if wait:
+        await plugs.watch.for_change(job_id_of(query_id), workspace_id, seen, timedelta(seconds=wait))
     job = await job_of(work.session, query_id, workspace_id)
-    route = f"{base_url}/api/model-queries/{job.id}"
-    links = {"self": route, "status": f"{route}/status"}
-    ended_without = job.state in {JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED}
-    if job.state == JobState.READY:
-        links |= {"result": f"{route}/result", "download": base_url + plugs.links.path(job.id)}
-    waiting_for = await why_it_waits(work.session, job)
-    return JobBody.of(job, waiting_for, why_ended(job) if ended_without else None, links)
+    etag = {"ETag": etag_of(job), "Cache-Control": "no-cache"}
+    if seen == job.events:
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=etag)
+    response.headers.update(etag)
+    return await job_body(work.session, job, plugs, base_url)
 
 
 @router.get(
@@ -71,10 +91,15 @@ async def result(
     plugs: PlugsOf,
     request: Request,
     format: Annotated[ResultFormat | None, Query(description="Wins over the Accept header.")] = None,
+    partial: Annotated[bool, Query(description="Of a cancelled query, send what was finished.")] = False,
 ) -> Response:
-    """The samples of a ready query, as an Arrow IPC stream or as JSON."""
+    """The samples of a ready query, as an Arrow IPC stream or as JSON.
+
+    Those of a cancelled query are sent only where `partial` asks for them: nobody gets fewer samples than
+    were asked for without knowing it. 409 while there is no result, 410 once it was deleted.
+    """
     job = await job_of(work.session, query_id, workspace_id)
-    stored = await stored_result(work.session, job, plugs.models)
+    stored = await stored_result(work.session, job, plugs.models, partial=partial)
     parts = await run_in_threadpool(open_parts, plugs.storage, stored.parts)
     if (format or _asked_for(request)) is ResultFormat.JSON:
         return stream_result(request, json_form.stream_json(stored.header, parts), JSON, f"{job.id}.json")

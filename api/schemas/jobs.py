@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from api.schemas.coverage import CoverageList, coverage_list
 from shared.database.tables import Job
+from shared.jobs.lanes import Lane
 from shared.jobs.states import JobState
 
 
@@ -46,6 +47,86 @@ class Progress(BaseModel):
     samples_total: int
     percent: float = Field(examples=[62.5])
 
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        """As the job's row counts."""
+        return cls(
+            samples_done=job.samples_done,
+            samples_total=job.samples_total,
+            percent=round(100 * job.samples_done / job.samples_total, 1),
+        )
+
+
+class AheadBody(BaseModel):
+    """What came before a query that waits, and is not done: of everybody, without names."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    jobs: int
+    samples: int
+
+
+class FailureBody(BaseModel):
+    """An input that has no samples, though others have."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    path: str = Field(examples=["inputs[3]"])
+    reason: str
+
+
+class StandingBody(BaseModel):
+    """How a query stands, beyond its row."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    waiting_for: str | None
+    ahead: AheadBody | None
+    ends_at: datetime | None
+    failures: list[FailureBody]
+
+
+class Summary(BaseModel):
+    """A model query in a list."""
+
+    id: UUID
+    model_id: str
+    model_version: int
+    status: JobState
+    progress: Progress
+    samples_failed: int
+    priority: Lane
+    client_metadata: dict[str, str]
+    created_at: datetime
+    finished_at: datetime | None
+    expires_at: datetime
+    links: dict[str, str]
+
+    @classmethod
+    def of(cls, job: Job, links: dict[str, str]) -> Self:
+        """The short form of a job's row."""
+        return cls(
+            id=job.id,
+            model_id=job.model_id,
+            model_version=job.model_version,
+            status=JobState(job.state),
+            progress=Progress.of(job),
+            samples_failed=job.samples_failed,
+            priority=Lane(job.lane),
+            client_metadata=job.client_metadata,
+            created_at=job.created_at,
+            finished_at=job.finished_at,
+            expires_at=job.expires_at,
+            links=links,
+        )
+
+
+class SummaryPage(BaseModel):
+    """Some of a workspace's queries, the newest first."""
+
+    model_queries: list[Summary]
+    next_cursor: str | None = Field(description="Send it as `cursor` for those before; null at the end.")
+
 
 class JobBody(BaseModel):
     """Everything public about a model query."""
@@ -55,7 +136,11 @@ class JobBody(BaseModel):
     model_version: int
     status: JobState
     progress: Progress
+    samples_failed: int = Field(description="Samples of inputs that failed; the others are delivered.")
+    failures: list[FailureBody] = Field(description="The inputs that failed; the first hundred.")
     waiting_for: str | None = Field(description="Why it makes no progress, where that is known.")
+    ahead: AheadBody | None = Field(description="What is ahead of it, while it is queued.")
+    ends_at: datetime | None = Field(description="An estimate from measured rates, where there are any.")
     error: str | None = Field(description="Why it has no result, once it ended without one.")
     warnings: list[str] = Field(
         description="Metadata values that the model could not place exactly as asked.",
@@ -79,6 +164,10 @@ class JobBody(BaseModel):
     )
     seed: int = Field(description="Sent with the same query, it gives the same result.")
     source: str | None
+    priority: Lane
+    deadline: datetime | None = Field(description="What is not done by then is not begun any more.")
+    client_metadata: dict[str, str] = Field(description="As it was sent.")
+    parent_id: UUID | None = Field(description="The query whose failed inputs this one tries again.")
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -86,19 +175,16 @@ class JobBody(BaseModel):
     links: dict[str, str]
 
     @classmethod
-    def of(cls, job: Job, waiting_for: str | None, error: str | None, links: dict[str, str]) -> JobBody:
-        """What is public of a job's row."""
+    def of(cls, job: Job, standing: object, error: str | None, links: dict[str, str]) -> Self:
+        """What is public of a job's row, and how it stands: an object with the fields of StandingBody."""
         return cls(
             id=job.id,
             model_id=job.model_id,
             model_version=job.model_version,
             status=JobState(job.state),
-            progress=Progress(
-                samples_done=job.samples_done,
-                samples_total=job.samples_total,
-                percent=round(100 * job.samples_done / job.samples_total, 1),
-            ),
-            waiting_for=waiting_for,
+            progress=Progress.of(job),
+            samples_failed=job.samples_failed,
+            **dict(StandingBody.model_validate(standing)),
             error=error,
             warnings=job.warnings,
             coverage=coverage_list(job.coverage),
@@ -110,6 +196,10 @@ class JobBody(BaseModel):
             fixed_total_count=job.fixed_total_count,
             seed=job.seed,
             source=job.source,
+            priority=Lane(job.lane),
+            deadline=job.deadline,
+            client_metadata=job.client_metadata,
+            parent_id=job.parent_id,
             created_at=job.created_at,
             started_at=job.started_at,
             finished_at=job.finished_at,

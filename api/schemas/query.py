@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from shared.jobs.lanes import Lane
 from shared.queries.fields import FIELD_BY_NAME, Kind, LatentGroup, MetadataField
 from shared.queries.forms import FORMS, QueryForm
 from shared.queries.input_values import COUNTS, METADATA, NUM_SAMPLES
@@ -36,6 +37,27 @@ _OPTIONS: dict[str, Any] = {
         "type": "boolean",
         "default": False,
         "description": "Whether total_count holds; without it a sample is as large as its reference.",
+    },
+    "priority": {
+        "type": "string",
+        "enum": [str(lane) for lane in Lane],
+        "description": "Interactive queries go first; without it, small ones are interactive.",
+    },
+    "deadline": {
+        "type": "string",
+        "format": "date-time",
+        "description": "What is not done by then is not begun any more. Also as seconds: `Cancel-After`.",
+    },
+    "expires_in": {
+        "type": ["string", "number"],
+        "description": "How long the result is kept: ISO 8601, or seconds; one hour to 365 days.",
+        "examples": ["P7D"],
+    },
+    "client_metadata": {
+        "type": "object",
+        "maxProperties": 16,
+        "additionalProperties": {"type": "string"},
+        "description": "Pairs of your own: echoed, and to be searched for.",
     },
 }
 

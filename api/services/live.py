@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -27,7 +27,7 @@ class Following:
 
     engine: AsyncEngine
     job_id: UUID
-    chunks_total: int
+    samples_total: int
     patience: timedelta
 
 
@@ -40,23 +40,25 @@ async def finished_parts(following: Following, gone: Callable[[], Awaitable[bool
 
     Raises JobFailed, ResultLate, CallerGone, JobNotFound, DatabaseUnavailable.
     """
-    position = 0
-    while position < following.chunks_total:
-        for chunk in await _next_chunks(following, position, gone):
+    sample = 0
+    while sample < following.samples_total:
+        for chunk in await _next_chunks(following, sample, gone):
+            if chunk.samples_stored not in {None, chunk.num_samples}:
+                raise JobFailed(_incomplete(following.job_id))
             yield PartRef.of(chunk)
-            position += 1
+            sample += chunk.num_samples
 
 
-async def _next_chunks(
-    following: Following, position: int, gone: Callable[[], Awaitable[bool]]
-) -> list[Chunk]:
-    """The finished chunks from a position on, without a gap; waits for the first of them."""
+async def _next_chunks(following: Following, sample: int, gone: Callable[[], Awaitable[bool]]) -> list[Chunk]:
+    """The finished chunks from a sample on, without a gap; waits for the first of them."""
     deadline = time.monotonic() + following.patience.total_seconds()
     pause = _FIRST_PAUSE
     while True:
-        job, chunks = await _look(following, position)
+        job, chunks = await _look(following, sample)
         if chunks:
             return chunks
+        if job.state == JobState.READY:
+            raise JobFailed(_incomplete(job.id))
         if job.state in FINAL_JOB_STATES:
             raise JobFailed(f"Query {job.id} has no result: {why_ended(job)}")
         if time.monotonic() > deadline:
@@ -67,16 +69,31 @@ async def _next_chunks(
         pause = min(pause * 1.5, _LONGEST_PAUSE)
 
 
-async def _look(following: Following, position: int) -> tuple[Job, list[Chunk]]:
+async def _look(following: Following, sample: int) -> tuple[Job, list[Chunk]]:
     async with async_transaction(following.engine) as session:
         # The state first: a job that is ready then has all its chunks when they are read.
         job = (await session.scalars(job_by_id(following.job_id))).one_or_none()
-        chunks = (await session.scalars(done_chunks(following.job_id, position - 1))).all()
+        chunks = (await session.scalars(done_chunks(following.job_id, sample))).all()
     if job is None:
         raise JobNotFound(f"Query {following.job_id} was deleted while it was followed.")
     if job.state in FINAL_JOB_STATES - {JobState.READY}:
         return job, []
-    return job, [chunk for offset, chunk in enumerate(chunks) if chunk.position == position + offset]
+    return job, list(_without_a_gap(chunks, sample))
+
+
+def _without_a_gap(chunks: Sequence[Chunk], sample: int) -> Iterator[Chunk]:
+    for chunk in chunks:
+        if chunk.first_sample != sample:
+            return
+        yield chunk
+        sample += chunk.num_samples
+
+
+def _incomplete(job_id: UUID) -> str:
+    return (
+        f"Inputs of query {job_id} failed, and this stream holds all samples or none. What was generated "
+        f"is at /api/model-queries/{job_id}/result, and the reasons are at /api/model-queries/{job_id}."
+    )
 
 
 def _late(job: Job, patience: timedelta) -> str:

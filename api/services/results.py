@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.services.catalog import LiveCatalog
 from shared.database.queries.jobs import done_chunks
 from shared.database.tables import Chunk, Job
-from shared.errors import ResultDamaged, ResultNotReady
+from shared.errors import ResultDamaged, ResultGone, ResultNotReady
 from shared.jobs.states import FINAL_JOB_STATES, JobState
 from shared.results.header import ResultHeader
 from shared.results.part import decode_part
@@ -35,7 +35,8 @@ class PartRef:
     @classmethod
     def of(cls, chunk: Chunk) -> PartRef:
         """The part of a chunk that is done."""
-        return cls(chunk.part_key or "", chunk.num_samples, chunk.part_sha256 or "")
+        stored = chunk.num_samples if chunk.samples_stored is None else chunk.samples_stored
+        return cls(chunk.part_key or "", stored, chunk.part_sha256 or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +48,18 @@ class StoredResult:
     parts: tuple[PartRef, ...]
 
 
-async def stored_result(session: AsyncSession, job: Job, models: LiveCatalog) -> StoredResult:
-    """The result of a ready job. Raises ResultNotReady, ResultDamaged, DatabaseUnavailable."""
-    require_ready(job)
+async def stored_result(
+    session: AsyncSession, job: Job, models: LiveCatalog, *, partial: bool = False
+) -> StoredResult:
+    """The result of a ready job or, where `partial`, what was finished of a cancelled one.
+
+    Raises ResultNotReady, ResultGone, ResultDamaged, DatabaseUnavailable.
+    """
+    if not (partial and has_part_of_result(job)):
+        require_ready(job)
     chunks = (await session.scalars(done_chunks(job.id))).all()
-    parts = tuple(PartRef.of(chunk) for chunk in chunks)
-    if sum(part.num_samples for part in parts) != job.samples_total:
+    parts = tuple(PartRef.of(chunk) for chunk in chunks if chunk.samples_stored != 0)
+    if sum(part.num_samples for part in parts) != job.samples_done:
         raise ResultDamaged(
             f"The result of query {job.id} lacks parts; submit it again with seed {job.seed}."
         )
@@ -60,9 +67,16 @@ async def stored_result(session: AsyncSession, job: Job, models: LiveCatalog) ->
 
 
 def require_ready(job: Job) -> None:
-    """Raises ResultNotReady for a job without a result, saying why."""
+    """Raises ResultNotReady for a job without a result, and ResultGone once it was deleted, saying why."""
     if job.state == JobState.READY:
         return
+    if job.state == JobState.EXPIRED:
+        raise ResultGone(f"The result of query {job.id} is gone: {why_ended(job)}")
+    if has_part_of_result(job):
+        raise ResultNotReady(
+            f"Query {job.id} was cancelled when {job.samples_done} of {job.samples_total} samples were done. "
+            "Add ?partial=true to fetch those."
+        )
     if job.state in FINAL_JOB_STATES:
         raise ResultNotReady(f"Query {job.id} has no result: {why_ended(job)}")
     raise ResultNotReady(
@@ -71,10 +85,17 @@ def require_ready(job: Job) -> None:
     )
 
 
+def has_part_of_result(job: Job) -> bool:
+    """Whether a cancelled job has samples that can be read. They are sent to nobody who does not ask so."""
+    return job.state == JobState.CANCELLED and job.samples_done > 0
+
+
 def why_ended(job: Job) -> str:
     """One sentence about a job that ended without a result that can be read."""
     if job.state == JobState.CANCELLED:
         return "It was cancelled."
+    if job.deleted_at is not None:
+        return "It was deleted at its owner's wish, with its inputs."
     if job.state == JobState.EXPIRED:
         return "Its result was kept until its time was over, then deleted. Submit the query again."
     return job.error or "It failed without a reason."

@@ -22,6 +22,7 @@ from shared.catalog import Model
 from shared.database.queries.jobs import save_chunks, save_event, save_inputs, save_job
 from shared.jobs.chunks import ChunkPlan, first_samples, plan_chunks
 from shared.jobs.events import EventKind
+from shared.jobs.lanes import Lane
 from shared.queries.requests import RequestType
 from shared.queries.spec import InputSpec, QuerySpec
 from shared.results.specimens import INPUTS_AT_ONCE, encode_specimens, specimens_key
@@ -33,13 +34,16 @@ _ROWS_AT_ONCE = 5_000
 
 @dataclass(frozen=True, slots=True)
 class SubmitPolicy:
-    """How jobs are cut, and how long results are kept.
+    """How jobs are cut and kept, where the query does not say it itself.
 
-    `samples_per_chunk` None means what the model's manifest says.
+    `samples_per_chunk` None means what the model's manifest says. A query of more than `interactive_samples`
+    is bulk. `cancel_after` counts from the submit.
     """
 
     result_lifetime: timedelta
     samples_per_chunk: int | None = None
+    interactive_samples: int = 2_000
+    cancel_after: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +82,30 @@ def prepare_job(understood: Understood, model: Model, workspace_id: int, policy:
         "seed": secrets.randbelow(SEEDS) if spec.seed is None else spec.seed,
         "source": spec.source,
         "request_id": structlog.contextvars.get_contextvars().get("request_id"),
+        "lane": str(lane_of(spec, policy.interactive_samples)),
+        "deadline": _deadline(spec, policy.cancel_after),
+        "client_metadata": dict(spec.client_metadata),
         "samples_total": spec.num_samples,
         "chunks_total": len(chunks),
         "chunks_open": len(chunks),
         "warnings": understood.warnings,
         "coverage": understood.coverage.to_json(),
-        "expires_at": func.now() + policy.result_lifetime,
+        "expires_at": func.now() + (spec.expires_in or policy.result_lifetime),
     }
     return PreparedJob(job_id, spec.model_id, values, spec.inputs, chunks, objects)
+
+
+def lane_of(spec: QuerySpec, interactive_samples: int) -> Lane:
+    """The lane that a query asks for, or the one that fits its size."""
+    return spec.priority or (Lane.INTERACTIVE if spec.num_samples <= interactive_samples else Lane.BULK)
+
+
+def _deadline(spec: QuerySpec, cancel_after: timedelta | None) -> Any:
+    """The earlier of the two deadlines, by the clock of the database."""
+    if cancel_after is None:
+        return spec.deadline
+    after = func.now() + cancel_after
+    return after if spec.deadline is None else func.least(spec.deadline, after)
 
 
 def chunk_size(spec: QuerySpec, model: Model, asked: int | None) -> int:
@@ -116,7 +136,7 @@ async def save_prepared(session: AsyncSession, job: PreparedJob) -> None:
     await session.execute(save_job(dict(job.values)))
     for rows in _batches(job):
         await session.execute(save_inputs(rows))
-    await session.execute(save_chunks(job.id, (job.model_id, job.values["model_version"]), job.chunks))
+    await session.execute(save_chunks(job.values, job.chunks))
     await session.execute(save_event(job.id, 1, EventKind.QUEUED))
 
 

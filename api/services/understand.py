@@ -23,6 +23,10 @@ class Understood:
 
 def understand(query: object, rules: ModelRules, ontologies: Ontologies) -> Understood:
     """Check a query as parsed from JSON. Raises QueryRejected with all its faults."""
-    spec = check_query(query, rules, ontologies)
+    return understood(check_query(query, rules, ontologies), rules, ontologies)
+
+
+def understood(spec: QuerySpec, rules: ModelRules, ontologies: Ontologies) -> Understood:
+    """A query that was checked before."""
     coverage = coverage_of(spec, rules.vocabulary, ontologies.label)
     return Understood(spec, coverage, [*spec.notes, *placement_warnings(coverage)])

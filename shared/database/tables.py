@@ -26,6 +26,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from shared.jobs.events import EventKind
+from shared.jobs.lanes import Lane
 from shared.jobs.states import ChunkState, JobState
 from shared.queries.requests import RequestType
 
@@ -76,15 +77,20 @@ class Job(Table):
         CheckConstraint(_one_of("state", JobState), name="state"),
         CheckConstraint(_one_of("request_type", RequestType), name="request_type"),
         CheckConstraint("samples_done BETWEEN 0 AND samples_total", name="samples_done"),
+        CheckConstraint("samples_failed BETWEEN 0 AND samples_total - samples_done", name="samples_failed"),
+        CheckConstraint(_one_of("lane", Lane), name="lane"),
         CheckConstraint("chunks_open BETWEEN 0 AND chunks_total", name="chunks_open"),
         CheckConstraint("(state IN ('queued', 'running')) = (finished_at IS NULL)", name="finished"),
         CheckConstraint(
             "state <> 'ready' OR "
-            "(chunks_open = 0 AND samples_done = samples_total AND manifest_key IS NOT NULL)",
+            "(chunks_open = 0 AND samples_done > 0 AND samples_done + samples_failed = samples_total "
+            "AND manifest_key IS NOT NULL)",
             name="ready_is_whole",
         ),
         CheckConstraint("state <> 'failed' OR error IS NOT NULL", name="failed_has_a_reason"),
         Index("jobs_by_workspace", "workspace_id", "created_at"),
+        Index("jobs_unfinished", "workspace_id", postgresql_where=text("state IN ('queued', 'running')")),
+        Index("jobs_by_deadline", "deadline", postgresql_where=text("state IN ('queued', 'running')")),
         Index("jobs_by_expiry", "expires_at", postgresql_where=text("state <> 'expired'")),
         Index("jobs_unfinished", "model_id", "state", postgresql_where=text("finished_at IS NULL")),
         # How fast the last jobs of a kind were.
@@ -115,8 +121,14 @@ class Job(Table):
     seed: Mapped[int] = mapped_column(BigInteger)
     source: Mapped[str | None]
     request_id: Mapped[str | None]  # of the submit, so that one search finds every line about it
+    lane: Mapped[str] = mapped_column(server_default=Lane.INTERACTIVE)
+    deadline: Mapped[datetime | None]  # what is not done by then is not begun any more
+    client_metadata: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
+    # The job whose failed inputs this one tries again.
+    parent_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
     samples_total: Mapped[int]
     samples_done: Mapped[int] = mapped_column(server_default="0")
+    samples_failed: Mapped[int] = mapped_column(server_default="0")
     chunks_total: Mapped[int]
     chunks_open: Mapped[int]
     warnings: Mapped[list[str]] = mapped_column(JSONB, server_default="[]")
@@ -128,6 +140,7 @@ class Job(Table):
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     expires_at: Mapped[datetime]
+    deleted_at: Mapped[datetime | None]  # at its owner's wish
 
 
 class JobInput(Table):
@@ -146,6 +159,7 @@ class JobInput(Table):
     # "metadata" is a reserved attribute name of declarative classes.
     conditions: Mapped[dict[str, Any]] = mapped_column("metadata")
     placements: Mapped[dict[str, Any]]
+    error: Mapped[str | None]  # why it has no samples, though its neighbours have
 
 
 LEASE_TOKENS = Sequence("lease_tokens", metadata=Table.metadata)
@@ -167,8 +181,12 @@ class Chunk(Table):
         CheckConstraint("num_samples > 0", name="num_samples"),
         Index("chunks_of_job", "job_id", "position", unique=True),
         # A turn before the next: short jobs do not wait behind a long one.
+        CheckConstraint(_one_of("lane", Lane), name="lane"),
+        # A turn of a workspace before its next: short jobs do not wait behind a long one.
         Index(
             "chunks_to_claim",
+            "lane",
+            "workspace_id",
             "model_id",
             "model_version",
             "position",
@@ -182,6 +200,9 @@ class Chunk(Table):
     job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
     model_id: Mapped[str]
     model_version: Mapped[int]
+    # The job's, repeated here: a claim reads one table only.
+    workspace_id: Mapped[int] = mapped_column(BigInteger)
+    lane: Mapped[str] = mapped_column(server_default=Lane.INTERACTIVE)
     position: Mapped[int] = mapped_column(Integer)
     first_sample: Mapped[int]
     num_samples: Mapped[int]
@@ -191,12 +212,27 @@ class Chunk(Table):
     token: Mapped[int | None] = mapped_column(BigInteger)
     lease_expires_at: Mapped[datetime | None]
     queued_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    claimed_at: Mapped[datetime | None]  # when the last attempt began
     finished_at: Mapped[datetime | None]
+    samples_stored: Mapped[int | None]  # in the part; fewer than num_samples where inputs failed
     part_key: Mapped[str | None]
     part_bytes: Mapped[int | None] = mapped_column(BigInteger)
     part_sha256: Mapped[str | None]
     device: Mapped[str | None]
     error: Mapped[str | None]
+
+
+class IdempotencyKey(Table):
+    """A key under which a workspace sent a query, what it sent, and the job that it got."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (Index("idempotency_keys_by_age", "created_at"),)
+
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspaces.id"), primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    body_digest: Mapped[str]
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class Event(Table):

@@ -6,10 +6,12 @@ Which request types have it is said in their forms.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from shared.errors import InvalidInput
-from shared.queries import scalars
+from shared.jobs.lanes import Lane
+from shared.queries import scalars, times
 from shared.queries.faults import Faults, key_path, listed, meant, shown
 from shared.queries.fields import FIELD_NAMES, LatentGroup
 from shared.queries.forms import FORMS
@@ -91,6 +93,41 @@ def _conditioning(value: object, _: ModelRules) -> tuple[str, ...]:
     return tuple(name for name in LATENTS if name in chosen)
 
 
+def _priority(value: object, _: ModelRules) -> Lane:
+    return Lane(scalars.choice(value, tuple(map(str, Lane))))
+
+
+def _deadline(value: object, _: ModelRules) -> datetime:
+    return times.moment(value)
+
+
+def _expires_in(value: object, rules: ModelRules) -> timedelta:
+    return times.duration(value, rules.limits.shortest_life, rules.limits.longest_life)
+
+
+def _client_metadata(value: object, rules: ModelRules) -> dict[str, str]:
+    """A user's own pairs of short texts; R writes an empty object as an empty list."""
+    pairs = {} if value == [] else value
+    if not isinstance(pairs, Mapping):
+        raise InvalidInput(f"{shown(value)} is sent: it must be an object of texts.")
+    if len(pairs) > rules.limits.pairs:
+        raise InvalidInput(f"{len(pairs)} pairs are too many; at most {rules.limits.pairs} are kept.")
+    return {_pair_key(key, rules): _pair_value(key, text, rules) for key, text in pairs.items()}
+
+
+def _pair_key(key: object, rules: ModelRules) -> str:
+    if not key:
+        raise InvalidInput("A key is empty; name it.")
+    return scalars.text(key, rules.limits.key)
+
+
+def _pair_value(key: object, value: object, rules: ModelRules) -> str:
+    try:
+        return scalars.text(value, rules.limits.text)
+    except InvalidInput as refused:
+        raise InvalidInput(f"{shown(key)}: {refused}") from None
+
+
 READERS: Mapping[str, Callable[[object, ModelRules], object]] = {
     STRATEGY: _strategy,
     "total_count": _total_count,
@@ -100,6 +137,10 @@ READERS: Mapping[str, Callable[[object, ModelRules], object]] = {
     VERSION: _model_version,
     "conditioning": _conditioning,
     "fixed_total_count": _switch,
+    "priority": _priority,
+    "deadline": _deadline,
+    "expires_in": _expires_in,
+    "client_metadata": _client_metadata,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from shared.queries.requests import RequestType
 from shared.queries.spec import Modality, SamplingStrategy
@@ -18,6 +19,10 @@ class Limits:
     total_count: int = 2_000_000_000
     seed: int = 2**63 - 1
     text: int = 500  # characters of a free text
+    shortest_life: timedelta = timedelta(hours=1)  # of a result
+    longest_life: timedelta = timedelta(days=365)
+    pairs: int = 16  # of client metadata
+    key: int = 64  # characters of a key of client metadata
     faults: int = 1_000  # listed; a query with more is not read to its end
 
 

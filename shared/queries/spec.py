@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.jobs.lanes import Lane
 from shared.queries.requests import RequestType
 
 # A sample of one's own: how often each gene of the model was counted, int32 [G].
@@ -71,9 +73,9 @@ class QuerySpec:
 
     `total_count` is the library size of a sample, in counts; with reference counts it holds only where
     `fixed_total_count`, and elsewhere a sample is as large as its reference. `conditioning` names the latents
-    that are taken from the reference. `seed` is None where the caller left it open, and
-    `model_version` where the newest will do. `notes` are sentences
-    about what was accepted and has no effect.
+    that are taken from the reference. `seed`, `priority`, `deadline` and `expires_in` are None where the
+    caller left them open, and `model_version` where the newest will do. `notes` are sentences about what was
+    accepted and has no effect.
     """
 
     model_id: str
@@ -87,6 +89,10 @@ class QuerySpec:
     request_type: RequestType = RequestType.BASELINE
     conditioning: tuple[str, ...] = ()
     fixed_total_count: bool = False
+    priority: Lane | None = None
+    deadline: datetime | None = None
+    expires_in: timedelta | None = None
+    client_metadata: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     @property

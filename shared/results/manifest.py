@@ -29,6 +29,14 @@ class PartEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """An input whose samples are missing, or some of them, and why."""
+
+    input_index: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class ResultManifest:
     """A whole result. The same query, seed, weights and device kind give the same parts."""
 
@@ -47,6 +55,7 @@ class ResultManifest:
     warnings: Sequence[str]
     coverage: Sequence[Mapping[str, Any]]
     parts: Sequence[PartEntry]
+    failures: Sequence[Failure] = ()
 
     def to_json(self) -> bytes:
         """The manifest as stored."""

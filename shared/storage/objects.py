@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -64,10 +64,13 @@ class ObjectStorage:
 
     def delete_all(self, prefix: str) -> None:
         """Remove every object below a prefix."""
-        keys = self.keys(prefix)
+        self.delete(self.keys(prefix))
+
+    def delete(self, keys: Collection[str]) -> None:
+        """Remove these objects; one that is gone already is fine."""
         if keys:
-            with self._guarded():
-                obstore.delete(self.store, keys)
+            with suppress(FileNotFoundError), self._guarded():
+                obstore.delete(self.store, list(keys))
 
     def check(self) -> None:
         """Write, read and remove a small object."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Protocol
 
@@ -23,6 +24,9 @@ class Storage(Protocol):
 
     def delete_all(self, prefix: str) -> None:
         """Remove every object below a prefix; none is fine."""
+
+    def delete(self, keys: Collection[str]) -> None:
+        """Remove these objects; one that is gone already is fine."""
 
     def check(self) -> None:
         """Write, read and remove a small object."""

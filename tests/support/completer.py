@@ -16,11 +16,12 @@ import pyarrow as pa
 from sqlalchemy import Engine
 
 from shared.database.engines import transaction
+from shared.database.queries import claims, leases
 from shared.database.queries import jobs as job_statements
-from shared.database.queries import leases
 from shared.database.tables import Chunk
 from shared.jobs.chunks import ChunkPlan, runs_of_chunk
 from shared.jobs.events import EventKind
+from shared.jobs.lanes import Turn
 from shared.queries.requests import RequestType
 from shared.results.forms import FORMS, Predictions
 from shared.results.manifest import manifest_key, part_key
@@ -51,32 +52,37 @@ class Completer:
         """Own queued chunks, in the order of the queue; their jobs run."""
         with transaction(self.engine) as session:
             models = {model + kind.suffix: self.versions for model in self.models for kind in RequestType}
-            waiting = [chunk.id for chunk in session.scalars(leases.claimable(models, (), limit))]
-            statement = leases.lease(waiting, "completer", _LEASE)
+            waiting = [chunk.id for chunk in session.scalars(claims.claimable(models, (), limit, Turn()))]
+            statement = claims.lease(waiting, "completer", _LEASE)
             chunks = session.scalars(statement, execution_options={"populate_existing": True}).all()
-            for job_id, number in session.execute(leases.start_jobs({chunk.job_id for chunk in chunks})):
+            for job_id, number in session.execute(claims.start_jobs({chunk.job_id for chunk in chunks})):
                 session.execute(job_statements.save_event(job_id, number, EventKind.RUNNING))
         return sorted(chunks, key=lambda chunk: chunk.id)
 
-    def complete(self, chunk: Chunk) -> str:
-        """Store a claimed chunk's part and record it; returns the key of the part."""
+    def complete(self, chunk: Chunk, lost: int = 0) -> str:
+        """Store a claimed chunk's part, without its last `lost` samples, and record it; returns its key."""
         assert chunk.token is not None
-        data = encode_part(self._part(chunk))
+        table = self._part(chunk)
+        data = encode_part(table.slice(0, table.num_rows - lost))
         key = part_key(chunk.job_id, chunk.position, chunk.token)
         self.storage.put(key, data)
         part = leases.StoredPart(key, len(data), hashlib.sha256(data).hexdigest(), "cpu")
         with transaction(self.engine) as session:
-            session.execute(leases.complete_chunk(chunk.id, chunk.token, part)).one()
-            job = session.scalars(leases.count_down(chunk.job_id, chunk.num_samples)).one()
+            session.execute(leases.complete_chunk(chunk.id, chunk.token, part, lost)).one()
+            job = session.scalars(leases.count_down(chunk.job_id, chunk.num_samples - lost, lost)).one()
+            progress = {"samples_done": job.samples_done, "samples_total": job.samples_total}
+            session.execute(job_statements.save_event(job.id, job.events, EventKind.PROGRESS, progress))
             if job.chunks_open == 0:
-                session.scalars(leases.make_ready(job.id, manifest_key(job.id, chunk.token))).one()
+                number = session.scalars(leases.make_ready(job.id, manifest_key(job.id, chunk.token))).one()
+                session.execute(job_statements.save_event(job.id, number, EventKind.READY))
         return key
 
     def fail(self, job_id: UUID, reason: str) -> None:
         """End a job without a result."""
         with transaction(self.engine) as session:
             session.execute(leases.cancel_queued_chunks({job_id}))
-            session.execute(leases.fail_jobs({job_id}, reason)).one()
+            _, number = session.execute(leases.fail_jobs({job_id}, reason)).one()
+            session.execute(job_statements.save_event(job_id, number, EventKind.FAILED, {"error": reason}))
 
     def _part(self, chunk: Chunk) -> pa.Table:
         """Samples, or predictions of them: a half of all specimens is female, every second of them."""

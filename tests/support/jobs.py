@@ -18,6 +18,7 @@ from shared.database.queries.keys import ensure_workspace
 from shared.database.tables import Chunk, Event, Job
 from shared.jobs.chunks import first_samples, plan_chunks
 from shared.jobs.events import EventKind
+from shared.jobs.lanes import Lane
 from shared.queries.requests import RequestType
 from shared.results.specimens import INPUTS_AT_ONCE, encode_specimens, specimens_key
 from shared.storage.objects import ObjectStorage
@@ -51,6 +52,7 @@ def save_job(
             "total_count": 1000,
             "deterministic_latents": False,
             "seed": seed,
+            "lane": str(Lane.INTERACTIVE),
             "samples_total": sum(sizes),
             "chunks_total": len(plans),
             "chunks_open": len(plans),
@@ -70,7 +72,7 @@ def save_job(
             for position, (first, size) in enumerate(zip(first_samples(sizes), sizes, strict=True))
         ]
         session.execute(statements.save_inputs(rows))
-        session.execute(statements.save_chunks(job_id, (model_id, values["model_version"]), plans))
+        session.execute(statements.save_chunks(values, plans))
         session.execute(statements.save_event(job_id, 1, EventKind.QUEUED))
     return job_id
 

@@ -11,16 +11,18 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from shared.database.engines import transaction
+from shared.database.queries import claims
 from shared.database.queries import jobs as job_statements
-from shared.database.queries import leases
 from shared.database.tables import Chunk, Job, JobInput
 from shared.jobs.chunks import ChunkPlan, runs_of_chunk
 from shared.jobs.events import EventKind
+from shared.jobs.lanes import Turn
 from shared.queries.requests import RequestType
 from shared.queries.spec import Coverage, SamplingStrategy
 from shared.results.specimens import INPUTS_AT_ONCE, specimens_key
 from worker.generation.work import Condition, StoredSpecimens, Work
 
+ANY_TURN = Turn()
 _CHUNKS_AT_ONCE = 64
 
 
@@ -28,22 +30,23 @@ _CHUNKS_AT_ONCE = 64
 class Claimant:
     """Who claims, what it can compute now, how long it owns a chunk, and how many samples it takes at once.
 
-    `models` gives the versions of each public model id.
+    `models` gives the versions of each public model id; what waited longer than `patience` goes first.
     """
 
     owner: str
     models: Callable[[], Mapping[str, Collection[int]]]
     lease: timedelta
     batch_samples: int
+    patience: timedelta = ANY_TURN.patience
 
 
-def claim(engine: Engine, claimant: Claimant) -> list[Work]:
+def claim(engine: Engine, claimant: Claimant, turn: Turn = ANY_TURN) -> list[Work]:
     """Own the next batch; an empty list when nothing waits. Raises DatabaseUnavailable."""
     with transaction(engine) as session:
-        chosen = _lock_batch(session, claimant)
+        chosen = _lock_batch(session, claimant, turn)
         if not chosen:
             return []
-        statement = leases.lease(chosen, claimant.owner, claimant.lease)
+        statement = claims.lease(chosen, claimant.owner, claimant.lease)
         chunks = session.scalars(statement, execution_options={"populate_existing": True}).all()
         jobs = _start(session, {chunk.job_id for chunk in chunks})
         return [
@@ -52,34 +55,44 @@ def claim(engine: Engine, claimant: Claimant) -> list[Work]:
         ]
 
 
-def _lock_batch(session: Session, claimant: Claimant) -> list[int]:
+def _lock_batch(session: Session, claimant: Claimant, turn: Turn) -> list[int]:
     """Lock what will be leased and no more; what other workers are taking just now is passed over."""
     models = claimant.models()
     passed_over: set[int] = set()
     while True:
-        statement = leases.claimable(models, passed_over, _CHUNKS_AT_ONCE)
+        statement = claims.claimable(models, passed_over, _CHUNKS_AT_ONCE, turn)
         candidates = session.scalars(statement).all()
         chosen = {chunk.id for chunk in _batch_of(candidates, claimant.batch_samples)}
-        locked = session.scalars(leases.lock_queued(chosen)).all()
+        locked = session.scalars(claims.lock_queued(chosen)).all()
         if locked or not chosen:
             return list(locked)
         passed_over |= chosen
 
 
 def _batch_of(candidates: Sequence[Chunk], batch_samples: int) -> Iterable[Chunk]:
-    """The first chunk, and those of the same model and version behind it while they fit."""
+    """The first chunk, and those of the same model and version behind it while they fit.
+
+    A chunk that was tried before is tried alone: what killed its worker must not kill its neighbours again.
+    """
     room = batch_samples
     for chunk in candidates:
-        if (chunk.model_id, chunk.model_version) != (candidates[0].model_id, candidates[0].model_version):
+        first = chunk is candidates[0]
+        if not first and (chunk.attempts or not _alike(chunk, candidates[0])):
             continue
-        if chunk is not candidates[0] and chunk.num_samples > room:
+        if not first and chunk.num_samples > room:
             return
         room -= chunk.num_samples
         yield chunk
+        if chunk.attempts:
+            return
+
+
+def _alike(chunk: Chunk, other: Chunk) -> bool:
+    return (chunk.model_id, chunk.model_version) == (other.model_id, other.model_version)
 
 
 def _start(session: Session, job_ids: Collection[UUID]) -> dict[UUID, Job]:
-    for job_id, number in session.execute(leases.start_jobs(job_ids)):
+    for job_id, number in session.execute(claims.start_jobs(job_ids)):
         session.execute(job_statements.save_event(job_id, number, EventKind.RUNNING))
     return {job.id: job for job in session.scalars(select(Job).where(Job.id.in_(job_ids)))}
 

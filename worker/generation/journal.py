@@ -62,9 +62,9 @@ def computed(works: Sequence[Work], took: timedelta) -> None:
     metrics.BATCH_SECONDS.labels(works[0].model_id).observe(took.total_seconds())
 
 
-def ended(work: Work, outcome: Outcome) -> None:
-    """An attempt ended."""
+def ended(work: Work, outcome: Outcome, samples: int = 0) -> None:
+    """An attempt ended, with so many samples stored."""
     metrics.ATTEMPTS.labels(work.model_id, outcome).inc()
     if outcome is Outcome.DONE:
-        metrics.SAMPLES.labels(work.model_id).inc(work.num_samples)
-        log.info("chunk.done", samples=work.num_samples)
+        metrics.SAMPLES.labels(work.model_id).inc(samples)
+        log.info("chunk.done", samples=samples)

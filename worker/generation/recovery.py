@@ -1,10 +1,11 @@
-"""What upkeep does for generation: expired leases are taken back, worn-out jobs end, sleepers are woken.
+"""What upkeep does for generation: expired leases are taken back, late jobs end, sleepers are woken.
 
 Everything recovers from rows alone; running it twice, or in two processes at once, changes nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -14,49 +15,85 @@ from sqlalchemy import Engine
 from shared import metrics
 from shared.database.engines import transaction
 from shared.database.queries import leases, workers
+from shared.database.queries.cancelling import cancel_chunks
 from shared.database.queries.diagnosis import request_ids
-from shared.database.tables import Chunk
-from shared.jobs.states import ChunkState
-from worker.generation.complete import fail_jobs
+from shared.database.tables import Chunk, Job
+from shared.storage.port import Storage
+from worker.generation.ending import fail_jobs
+from worker.generation.splitting import Fate, settle, tries_before_split
 
 log = structlog.get_logger()
 
 _WAITING_TOO_LONG = timedelta(seconds=1)
 _SILENT_TOO_LONG = timedelta(minutes=5)
+_JOBS_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What a sweep found: chunks taken back, jobs that had to end, models with chunks that wait."""
+    """What a sweep found: chunks taken back, and failed, jobs too late, models with chunks that wait."""
 
     taken_back: int
-    failed_jobs: int
+    failed_chunks: int
+    late_jobs: int
     waiting_models: tuple[str, ...]
 
 
-def recover(engine: Engine, max_attempts: int) -> Recovered:
-    """One sweep. Raises DatabaseUnavailable."""
-    with transaction(engine) as session:
-        statement = leases.take_back_expired(max_attempts)
-        expired = session.scalars(statement, execution_options={"populate_existing": True}).all()
-        worn_out = {chunk.job_id for chunk in expired if chunk.state == ChunkState.FAILED}
-        if worn_out:
-            error = (
-                f"A part of this query was tried {max_attempts} times, and each time the worker that "
-                "computed it stopped answering."
-            )
-            fail_jobs(session, worn_out, error)
-        requests = dict(session.execute(request_ids({chunk.job_id for chunk in expired})).all())
-    for chunk in expired:
-        _tell(chunk, requests[chunk.job_id])
+def recover(engine: Engine, storage: Storage, max_attempts: int) -> Recovered:
+    """One sweep. Raises DatabaseUnavailable, and StorageUnavailable if a job's manifest cannot be stored."""
+    late = _end_late_jobs(engine)
+    taken_back = _queue_again(engine, max_attempts)
+    fates = list(_settle_all(engine, storage, max_attempts))
     with transaction(engine) as session:
         session.execute(leases.cancel_leftovers())
         session.execute(workers.forget_silent_workers(_SILENT_TOO_LONG))
         waiting = tuple(session.scalars(leases.waiting_models(_WAITING_TOO_LONG)))
-    return Recovered(len(expired) - len(worn_out), len(worn_out), waiting)
+    failed = fates.count(Fate.FAILED)
+    return Recovered(taken_back + len(fates) - failed, failed, late, waiting)
 
 
-def _tell(chunk: Chunk, request_id: str | None) -> None:
+def _queue_again(engine: Engine, max_attempts: int) -> int:
+    with transaction(engine) as session:
+        statement = leases.take_back_expired(tries_before_split(max_attempts))
+        expired = session.scalars(statement, execution_options={"populate_existing": True}).all()
+        requests = dict(session.execute(request_ids({chunk.job_id for chunk in expired})).all())
+    for chunk in expired:
+        _tell(chunk, requests[chunk.job_id], Fate.QUEUED)
+    return len(expired)
+
+
+def _settle_all(engine: Engine, storage: Storage, max_attempts: int) -> Iterator[Fate]:
+    """Chunks that killed a worker before, each in a transaction of its own: they end jobs."""
+    while True:
+        with transaction(engine) as session:
+            chunk = session.scalars(leases.next_expired(tries_before_split(max_attempts))).one_or_none()
+            if chunk is None:
+                return
+            request_id = session.execute(request_ids({chunk.job_id})).one()[1]
+            session.expunge(chunk)
+            fate = settle(session, storage, chunk, max_attempts)
+        _tell(chunk, request_id, fate)
+        yield fate
+
+
+def _end_late_jobs(engine: Engine) -> int:
+    """Jobs past their deadline fail; what is computed of them just now is dropped by its worker."""
+    with transaction(engine) as session:
+        late = session.scalars(leases.jobs_past_deadline(_JOBS_AT_ONCE)).all()
+        for job in late:
+            session.execute(cancel_chunks(job.id))
+            fail_jobs(session, {job.id}, _too_late(job))
+    return len(late)
+
+
+def _too_late(job: Job) -> str:
+    return (
+        f"It was not done by its deadline, {job.deadline:%Y-%m-%d %H:%M:%S} UTC: {job.samples_done} of "
+        f"{job.samples_total} samples were. Submit it again with a later deadline, or with none."
+    )
+
+
+def _tell(chunk: Chunk, request_id: str | None, fate: Fate) -> None:
     metrics.LEASES_TAKEN_BACK.labels(chunk.model_id).inc()
     log.warning(
         "lease.taken_back",
@@ -66,5 +103,5 @@ def _tell(chunk: Chunk, request_id: str | None) -> None:
         attempt=chunk.attempts,
         model=chunk.model_id,
         version=chunk.model_version,
-        state=chunk.state,
+        state=str(fate),
     )

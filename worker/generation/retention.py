@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
+from uuid import UUID
 
 import structlog
 from sqlalchemy import Engine
@@ -10,8 +12,10 @@ from sqlalchemy import Engine
 from shared.database.engines import transaction
 from shared.database.queries import jobs as job_statements
 from shared.database.queries import retention
+from shared.database.queries.diagnosis import unfinished_among
+from shared.database.queries.idempotency import forget_old_keys
 from shared.jobs.events import EventKind
-from shared.results.manifest import result_prefix
+from shared.results.manifest import RESULTS, result_prefix
 from shared.results.specimens import INPUTS, job_of_key, specimens_prefix
 from shared.storage.port import Storage
 
@@ -44,12 +48,50 @@ def sweep_inputs(engine: Engine, storage: Storage, older_than: timedelta = UNSAV
 
     Raises DatabaseUnavailable and StorageUnavailable.
     """
-    named = map(job_of_key, storage.keys_older_than(INPUTS, older_than))
-    owners = sorted({job_id for job_id in named if job_id})
+    owners = sorted(_by_job(storage.keys_older_than(INPUTS, older_than)))
     unsaved = set(owners)
     with transaction(engine) as session:
-        for first in range(0, len(owners), _IDS_AT_ONCE):
-            unsaved -= set(session.scalars(retention.jobs_among(owners[first : first + _IDS_AT_ONCE])))
+        for some in _batched(owners):
+            unsaved -= set(session.scalars(retention.jobs_among(some)))
     for job_id in unsaved:
         storage.delete_all(specimens_prefix(job_id))
     return len(unsaved)
+
+
+def sweep_results(engine: Engine, storage: Storage, older_than: timedelta = UNSAVED_AFTER) -> int:
+    """Delete the parts and manifests that attempts left behind which came to nothing; returns how many.
+
+    What belongs to a job that is not over is left alone: its worker may be about to point at it. Raises
+    DatabaseUnavailable and StorageUnavailable.
+    """
+    found = _by_job(storage.keys_older_than(RESULTS, older_than))
+    orphans: list[str] = []
+    with transaction(engine) as session:
+        for some in _batched(sorted(found)):
+            unfinished = set(session.scalars(unfinished_among(some)))
+            pointed_at = set(session.scalars(retention.keys_of_results(some)))
+            over = [key for job_id in some if job_id not in unfinished for key in found[job_id]]
+            orphans += [key for key in over if key not in pointed_at]
+    storage.delete(orphans)
+    return len(orphans)
+
+
+def forget_idempotency_keys(engine: Engine) -> None:
+    """Remove the keys that are kept no longer. Raises DatabaseUnavailable."""
+    with transaction(engine) as session:
+        session.execute(forget_old_keys())
+
+
+def _by_job(keys: Iterable[str]) -> dict[UUID, list[str]]:
+    """Keys by the job they belong to, without those that are not ours."""
+    found: dict[UUID, list[str]] = {}
+    for key in keys:
+        if job_id := job_of_key(key):
+            found.setdefault(job_id, []).append(key)
+    return found
+
+
+def _batched(job_ids: Sequence[UUID]) -> Iterator[Sequence[UUID]]:
+    """As many at once as a statement should name."""
+    for first in range(0, len(job_ids), _IDS_AT_ONCE):
+        yield job_ids[first : first + _IDS_AT_ONCE]

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from obstore.store import MemoryStore
 
+from shared.errors import GenerationError
 from shared.jobs.chunks import Run
 from shared.queries.requests import RequestType
 from shared.queries.spec import SamplingStrategy
@@ -28,15 +29,26 @@ _NOBODY = UUID(int=0)
 def warm_up(engine: Engine) -> None:
     """Compute and encode some samples of no particular condition, in every way the model offers; forget them.
 
-    Raises GenerationError if the model gives no valid result: such a worker must not claim anything.
+    Everything is computed twice: a device that gives other bits the second time is not to be trusted.
+    Raises GenerationError if the model gives no valid result, or not the same one: such a worker must not
+    claim anything.
     """
     manifest = engine.model.manifest
     storage = ObjectStorage(MemoryStore(), "memory")
     specimens = _specimens(engine, storage)
     for request_type, strategy in product(manifest.request_types, manifest.sampling_strategies):
         work = _work(engine, request_type, strategy, specimens)
-        for rows in compute(engine, storage, [work]):
-            encode_part(FORMS[request_type].table(rows))
+        first, second = (_part(engine, storage, work) for _ in range(2))
+        if first != second:
+            raise GenerationError(
+                f"{engine.device} computed the same {request_type} query of {manifest.model_id} twice and "
+                "gave two results. Repair or replace the device."
+            )
+
+
+def _part(engine: Engine, storage: Storage, work: Work) -> bytes:
+    (rows,) = compute(engine, storage, [work])
+    return encode_part(FORMS[work.request_type].table(rows))
 
 
 def _specimens(engine: Engine, storage: Storage) -> StoredSpecimens:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
 from shared.jobs.chunks import Run
 from shared.queries.requests import RequestType
 from shared.queries.spec import SamplingStrategy
+from shared.results.specimens import INPUTS_AT_ONCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,10 @@ class StoredSpecimens:
     key: str
     first_input: int
     sha256: str
+
+    def holds_any(self, inputs: Iterable[int]) -> bool:
+        """Whether the counts of some of these inputs lie in it."""
+        return any(0 <= index - self.first_input < INPUTS_AT_ONCE for index in inputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,44 @@ class Work:
     specimens: tuple[StoredSpecimens, ...] = ()
     request_id: str | None = None
     waited: timedelta = timedelta()  # from queued to claimed, by the database's clock
+
+    def only(self, inputs: Collection[int]) -> Work:
+        """The part of the work that belongs to these inputs, by their places in the job."""
+        kept = [place for place, each in enumerate(self.conditions) if each.input_index in inputs]
+        places = {place: number for number, place in enumerate(kept)}
+        runs = [
+            replace(run, input_index=places[run.input_index])
+            for run in self.runs
+            if run.input_index in places
+        ]
+        return replace(
+            self,
+            num_samples=sum(run.count for run in runs),
+            conditions=tuple(self.conditions[place] for place in kept),
+            runs=tuple(runs),
+            specimens=tuple(each for each in self.specimens if each.holds_any(inputs)),
+        )
+
+    def halves(self) -> tuple[Work, Work]:
+        """The first half of its samples, and the second; there must be two samples."""
+        middle = self.num_samples // 2
+        return self._cut(0, middle), self._cut(middle, self.num_samples)
+
+    def _cut(self, first: int, stop: int) -> Work:
+        """Samples from `first` up to `stop`; conditions without a sample go."""
+        runs, begin = [], 0
+        for run in self.runs:
+            low, high = max(first, begin), min(stop, begin + run.count)
+            if low < high:
+                runs.append(replace(run, first=run.first + low - begin, count=high - low))
+            begin += run.count
+        kept = {self.inputs[run.input_index] for run in runs}
+        return replace(self, runs=tuple(runs)).only(kept)
+
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        """The places of the inputs in the job, in order."""
+        return tuple(condition.input_index for condition in self.conditions)
 
     @property
     def ids(self) -> dict[str, object]:

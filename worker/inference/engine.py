@@ -22,6 +22,7 @@ from worker.inference.block import Block, BlockRunner
 from worker.inference.checkpoint import load_network
 from worker.inference.conditioning import Conditioner, Conditioning
 from worker.inference.devices import Layout, device_name, one_thread_per_operation, prepare, prepare_thread
+from worker.inference.faults import in_our_words
 from worker.inference.network import ExpressionNetwork, Tokens
 from worker.inference.recognition import Recogniser
 from worker.inference.repeatable import repeatable_layout
@@ -73,8 +74,11 @@ class Engine:
         prepare(device)
         return cls(model, load_network(model, device), device)
 
+    @in_our_words()
     def generate(self, batch: Batch) -> Generated:
-        """Compute every sample of a batch. Raises GenerationError if the model gives no valid result.
+        """Compute every sample of a batch.
+
+        Raises GenerationError if the model gives no valid result, OutOfMemory, DeviceLost.
 
         Memory is bounded by the result and the references, 4 bytes a count of each, and a block for each
         thread.
@@ -92,8 +96,11 @@ class Engine:
         check_output(generated.counts, generated.latents, samples, len(self.model.genes))
         return generated
 
+    @in_our_words()
     def recognise(self, specimens: Specimens) -> Recognised:
-        """Predict the metadata of every specimen. Raises GenerationError if there is no valid result.
+        """Predict the metadata of every specimen.
+
+        Raises GenerationError if there is no valid result, OutOfMemory, DeviceLost.
 
         Memory is bounded by the reconstructions, 4 bytes a count, and a block for each thread.
         """
@@ -112,6 +119,11 @@ class Engine:
         check_output(result.counts, result.latents, samples, len(self.model.genes))
         check_probabilities(result.probabilities)
         return result
+
+    def free(self) -> None:
+        """Give the device back what is kept for the next batch; after OutOfMemory."""
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
 
     def close(self) -> None:
         """Let the threads end, and the memory go; the engine answers no more."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable
 
+import psutil
 import structlog
 from celery import Celery
 from celery.signals import setup_logging
+from celery.worker import state
 from prometheus_client import start_http_server
 
 from shared import metrics
@@ -18,6 +21,8 @@ from shared.settings import WorkerSettings, read_settings
 from shared.telemetry import configure_logs
 
 log = structlog.get_logger()
+
+SUCCESS, FAILURE = 0, 70  # the latter of software, as in sysexits.h
 
 
 def start(name: str, run: Callable[[WorkerSettings], None]) -> None:
@@ -65,6 +70,22 @@ def run_worker(app: Celery, queue: Queue) -> None:
             "--without-heartbeat",
         ]
     )
+
+
+def end_process(status: int) -> None:
+    """Have this process end in good order, once the task in hand is finished."""
+    state.should_stop = status
+
+
+def end_at_once() -> None:
+    """End a process that listens to nothing any more; what it holds runs out."""
+    sys.stdout.flush()
+    os._exit(FAILURE)
+
+
+def resident_bytes() -> int:
+    """The memory that this process holds now."""
+    return int(psutil.Process().memory_info().rss)
 
 
 def _keep_our_logs(**_: object) -> None:

@@ -16,7 +16,12 @@ from shared.queue import WakeUps
 from shared.storage.port import Storage
 from worker.generation.recovery import recover
 from worker.generation.removal import delete_removed_models
-from worker.generation.retention import expire_results, sweep_inputs
+from worker.generation.retention import (
+    expire_results,
+    forget_idempotency_keys,
+    sweep_inputs,
+    sweep_results,
+)
 
 log = structlog.get_logger()
 
@@ -31,12 +36,14 @@ class Upkeep:
     max_attempts: int
     sweep_every: timedelta
     expire_every: timedelta
+    tidy_every: timedelta
 
 
 def register(app: Celery, upkeep: Upkeep) -> None:
     """Have `app` do upkeep."""
     _periodic(app, Task.SWEEP, upkeep.sweep_every, lambda: _sweep(upkeep))
     _periodic(app, Task.EXPIRE, upkeep.expire_every, lambda: _expire(upkeep))
+    _periodic(app, Task.TIDY, upkeep.tidy_every, lambda: _tidy(upkeep))
 
 
 def _periodic(app: Celery, name: Task, every: timedelta, action: Callable[[], None]) -> None:
@@ -57,7 +64,7 @@ def _periodic(app: Celery, name: Task, every: timedelta, action: Callable[[], No
 
 
 def _sweep(upkeep: Upkeep) -> None:
-    recovered = recover(upkeep.database, upkeep.max_attempts)
+    recovered = recover(upkeep.database, upkeep.storage, upkeep.max_attempts)
     if recovered.waiting_models:
         upkeep.wake_ups.ask(WAKE_GENERATION)
 
@@ -66,5 +73,12 @@ def _expire(upkeep: Upkeep) -> None:
     expire_results(upkeep.database, upkeep.storage)
     if deleted := delete_removed_models(upkeep.database, upkeep.storage):
         log.info("models.deleted", prefixes=deleted)
+    forget_idempotency_keys(upkeep.database)
+
+
+def _tidy(upkeep: Upkeep) -> None:
+    """What has to look at every object that there is."""
     if unsaved := sweep_inputs(upkeep.database, upkeep.storage):
         log.info("inputs.swept", submits=unsaved)
+    if orphans := sweep_results(upkeep.database, upkeep.storage):
+        log.info("results.swept", objects=orphans)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 from uuid import UUID
@@ -27,10 +27,15 @@ def save_inputs(rows: Iterable[dict[str, Any]]) -> Insert:
     return _insert_all(JobInput, rows)
 
 
-def save_chunks(job_id: UUID, model: tuple[str, int], plans: Iterable[ChunkPlan]) -> Insert:
-    """The job's chunks, all queued, for one version of a model."""
-    model_id, version = model
-    common = {"job_id": job_id, "model_id": model_id, "model_version": version}
+def save_chunks(job: Mapping[str, Any], plans: Iterable[ChunkPlan]) -> Insert:
+    """The chunks of a job, given its columns; all queued."""
+    common = {
+        "job_id": job["id"],
+        "workspace_id": job["workspace_id"],
+        "lane": job["lane"],
+        "model_id": job["model_id"],
+        "model_version": job["model_version"],
+    }
     rows = ({**common, **asdict(plan)} for plan in plans)
     return _insert_all(Chunk, rows)
 
@@ -68,18 +73,23 @@ def inputs_of_run(job_id: UUID, first_sample: int, num_samples: int) -> Select[J
     )
 
 
-def done_chunks(job_id: UUID, after_position: int = -1) -> Select[Chunk]:
-    """The finished chunks of a job behind a position, in order."""
+def done_chunks(job_id: UUID, from_sample: int = 0) -> Select[Chunk]:
+    """The finished chunks of a job from a sample on, in the order of their samples."""
     return (
         select(Chunk)
-        .where(Chunk.job_id == job_id, Chunk.state == ChunkState.DONE, Chunk.position > after_position)
-        .order_by(Chunk.position)
+        .where(Chunk.job_id == job_id, Chunk.state == ChunkState.DONE, Chunk.first_sample >= from_sample)
+        .order_by(Chunk.first_sample)
     )
 
 
 def events_of_job(job_id: UUID, after: int = 0) -> Select[Event]:
     """What happened to a job after an event number, in order."""
     return select(Event).where(Event.job_id == job_id, Event.number > after).order_by(Event.number)
+
+
+def event_numbers(job_ids: Collection[UUID]) -> Select[UUID, int, str]:
+    """Of these jobs: id, number of the newest event, state."""
+    return select(Job.id, Job.events, Job.state).where(Job.id.in_(job_ids))
 
 
 def ping() -> Executable:

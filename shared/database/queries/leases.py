@@ -1,4 +1,4 @@
-"""Statements about owning a chunk: claim, renew, complete, give back, take back.
+"""Statements about owning a chunk: renew, complete, give back, take back.
 
 Whoever holds the current fencing token may write; every statement here is guarded by it or by the states
 that the move may leave. Locks are taken chunks first, then the job, everywhere.
@@ -7,23 +7,32 @@ that the move may leave. Locks are taken chunks first, then the job, everywhere.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, case, func, select, tuple_, update
-from sqlalchemy.sql.dml import ReturningUpdate
+from sqlalchemy import Select, func, insert, select, tuple_, update
+from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
-from shared.database.tables import LEASE_TOKENS, Chunk, Job
+from shared.database.tables import Chunk, Job, JobInput
+from shared.jobs.chunks import ChunkPlan
 from shared.jobs.states import (
     FINAL_JOB_STATES,
     ChunkState,
     JobState,
-    chunk_states_before,
     job_states_before,
 )
 
+STOPPED_ANSWERING = "The worker that computed it stopped answering."
 _UNFINISHED = tuple(set(JobState) - FINAL_JOB_STATES)
+_EXPIRED = (Chunk.state == ChunkState.RUNNING, Chunk.lease_expires_at < func.now())
+_QUEUED_AGAIN: Mapping[str, Any] = {
+    "state": ChunkState.QUEUED,
+    "owner": None,
+    "lease_expires_at": None,
+    "queued_at": func.now(),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,71 +45,6 @@ class StoredPart:
     device: str
 
 
-def claimable(
-    models: Mapping[str, Collection[int]], passed_over: Collection[int], limit: int
-) -> Select[Chunk]:
-    """Queued chunks of these versions of each id, of jobs that are not over, without those passed over.
-
-    First chunks of all jobs come before second ones: a short job does not wait for a long one to end.
-    """
-    return (
-        select(Chunk)
-        .join(Job, Job.id == Chunk.job_id)
-        .where(
-            Chunk.state == ChunkState.QUEUED,
-            tuple_(Chunk.model_id, Chunk.model_version).in_(
-                [(model_id, version) for model_id, versions in models.items() for version in versions]
-            ),
-            Chunk.id.not_in(passed_over),
-            Job.state.in_(_UNFINISHED),
-        )
-        .order_by(Chunk.position, Chunk.id)
-        .limit(limit)
-    )
-
-
-def lock_queued(chunk_ids: Collection[int]) -> Select[int]:
-    """Those of these chunks that are still queued and that no other worker is about to take; locked."""
-    return (
-        select(Chunk.id)
-        .where(Chunk.id.in_(chunk_ids), Chunk.state == ChunkState.QUEUED)
-        .with_for_update(skip_locked=True)
-    )
-
-
-def lease(chunk_ids: Collection[int], owner: str, duration: timedelta) -> ReturningUpdate[Chunk]:
-    """Give queued chunks to an owner: a new token each, and the attempt counted before the work begins."""
-    return (
-        update(Chunk)
-        .where(Chunk.id.in_(chunk_ids), Chunk.state.in_(chunk_states_before(ChunkState.RUNNING)))
-        .values(
-            state=ChunkState.RUNNING,
-            owner=owner,
-            token=LEASE_TOKENS.next_value(),
-            attempts=Chunk.attempts + 1,
-            lease_expires_at=func.now() + duration,
-        )
-        .returning(Chunk)
-    )
-
-
-def start_jobs(job_ids: Collection[UUID]) -> ReturningUpdate[UUID, int]:
-    """Mark the queued ones among these jobs as running; returns their ids and new event numbers."""
-    # In the order of their ids: two workers that start the same jobs do not wait for each other in a circle.
-    queued = (
-        select(Job.id)
-        .where(Job.id.in_(job_ids), Job.state == JobState.QUEUED)
-        .order_by(Job.id)
-        .with_for_update()
-    )
-    return (
-        update(Job)
-        .where(Job.id.in_(queued))
-        .values(state=JobState.RUNNING, started_at=func.now(), events=Job.events + 1)
-        .returning(Job.id, Job.events)
-    )
-
-
 def renew(held: Sequence[tuple[int, int]], duration: timedelta) -> ReturningUpdate[int]:
     """Extend the leases of `(chunk id, token)` pairs; returns the ids that are still ours."""
     return (
@@ -111,13 +55,26 @@ def renew(held: Sequence[tuple[int, int]], duration: timedelta) -> ReturningUpda
     )
 
 
-def complete_chunk(chunk_id: int, token: int, part: StoredPart) -> ReturningUpdate[UUID, int]:
-    """Record a stored part under its token; no row comes back when the lease is lost."""
+def abandon(held: Collection[tuple[int, int]]) -> ReturningUpdate[int]:
+    """End leases of `(chunk id, token)` pairs as a death would: upkeep decides what becomes of the chunks."""
+    return (
+        update(Chunk)
+        .where(tuple_(Chunk.id, Chunk.token).in_(held), Chunk.state == ChunkState.RUNNING)
+        .values(lease_expires_at=func.now())
+        .returning(Chunk.id)
+    )
+
+
+def complete_chunk(
+    chunk_id: int, token: int, part: StoredPart, failed: int = 0
+) -> ReturningUpdate[UUID, int]:
+    """Record a stored part, without its `failed` samples; no row comes back when the lease is lost."""
     return (
         update(Chunk)
         .where(Chunk.id == chunk_id, Chunk.token == token, Chunk.state == ChunkState.RUNNING)
         .values(
             state=ChunkState.DONE,
+            samples_stored=Chunk.num_samples - failed,
             part_key=part.key,
             part_bytes=part.bytes,
             part_sha256=part.sha256,
@@ -131,13 +88,14 @@ def complete_chunk(chunk_id: int, token: int, part: StoredPart) -> ReturningUpda
     )
 
 
-def count_down(job_id: UUID, num_samples: int) -> ReturningUpdate[Job]:
-    """One chunk less to do for a running job."""
+def count_down(job_id: UUID, done: int, failed: int = 0) -> ReturningUpdate[Job]:
+    """One chunk less to do for a running job, with so many samples in its part and so many in none."""
     return (
         update(Job)
         .where(Job.id == job_id, Job.state == JobState.RUNNING)
         .values(
-            samples_done=Job.samples_done + num_samples,
+            samples_done=Job.samples_done + done,
+            samples_failed=Job.samples_failed + failed,
             chunks_open=Job.chunks_open - 1,
             events=Job.events + 1,
         )
@@ -165,37 +123,120 @@ def give_back(chunk_id: int, token: int) -> ReturningUpdate[int]:
     return (
         update(Chunk)
         .where(Chunk.id == chunk_id, Chunk.token == token, Chunk.state == ChunkState.RUNNING)
+        .values(attempts=Chunk.attempts - 1, **_QUEUED_AGAIN)
+        .returning(Chunk.id)
+    )
+
+
+def try_again(chunk_id: int, token: int, error: str) -> ReturningUpdate[int]:
+    """An attempt went wrong: back to the queue."""
+    return (
+        update(Chunk)
+        .where(Chunk.id == chunk_id, Chunk.token == token, Chunk.state == ChunkState.RUNNING)
+        .values(error=error, **_QUEUED_AGAIN)
+        .returning(Chunk.id)
+    )
+
+
+def fail_chunk(chunk_id: int, token: int, error: str) -> ReturningUpdate[UUID, int]:
+    """None of its samples will ever be made; no row comes back when the lease is lost."""
+    return (
+        update(Chunk)
+        .where(Chunk.id == chunk_id, Chunk.token == token, Chunk.state == ChunkState.RUNNING)
         .values(
-            state=ChunkState.QUEUED,
+            state=ChunkState.FAILED,
+            error=error,
+            finished_at=func.clock_timestamp(),
             owner=None,
             lease_expires_at=None,
-            attempts=Chunk.attempts - 1,
-            queued_at=func.now(),
+        )
+        .returning(Chunk.job_id, Chunk.num_samples)
+    )
+
+
+def fail_inputs(job_id: UUID, positions: Collection[int], error: str) -> ReturningUpdate[int]:
+    """Say why these inputs have no samples; the first reason stays."""
+    return (
+        update(JobInput)
+        .where(JobInput.job_id == job_id, JobInput.position.in_(positions), JobInput.error.is_(None))
+        .values(error=error)
+        .returning(JobInput.position)
+    )
+
+
+def failed_inputs(job_id: UUID) -> Select[JobInput]:
+    """The inputs of a job that have no samples, or not all, in order."""
+    return (
+        select(JobInput)
+        .where(JobInput.job_id == job_id, JobInput.error.is_not(None))
+        .order_by(JobInput.position)
+    )
+
+
+def take_back_expired(tries: int) -> ReturningUpdate[Chunk]:
+    """Chunks whose owner stopped renewing, back to the queue: those that were not tried so often yet."""
+    expired = (
+        select(Chunk.id)
+        .where(*_EXPIRED, Chunk.attempts < tries)
+        .order_by(Chunk.id)
+        .with_for_update(skip_locked=True)
+    )
+    return (
+        update(Chunk)
+        .where(Chunk.id.in_(expired), *_EXPIRED)
+        .values(error=STOPPED_ANSWERING, **_QUEUED_AGAIN)
+        .returning(Chunk)
+    )
+
+
+def next_expired(tries: int) -> Select[Chunk]:
+    """One chunk whose owner stopped renewing and that was tried so often; locked."""
+    return (
+        select(Chunk)
+        .where(*_EXPIRED, Chunk.attempts >= tries)
+        .order_by(Chunk.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+
+
+def shorten(chunk_id: int, token: int, num_samples: int, attempts: int) -> ReturningUpdate[int]:
+    """Queue the first samples of a chunk only, as if it had been tried so often; the rest is another's."""
+    return (
+        update(Chunk)
+        .where(Chunk.id == chunk_id, Chunk.token == token, Chunk.state == ChunkState.RUNNING)
+        .values(
+            error=STOPPED_ANSWERING, **{**_QUEUED_AGAIN, "num_samples": num_samples, "attempts": attempts}
         )
         .returning(Chunk.id)
     )
 
 
-def fail_attempt(chunk_id: int, token: int, error: str, max_attempts: int) -> ReturningUpdate[UUID, str]:
-    """An attempt went wrong: back to the queue, or failed for good after the last attempt."""
+def one_chunk_more(job_id: UUID) -> ReturningUpdate[int]:
+    """A chunk became two; returns the number of the job's chunks, which the new one's position is below."""
     return (
-        update(Chunk)
-        .where(Chunk.id == chunk_id, Chunk.token == token, Chunk.state == ChunkState.RUNNING)
-        .values(error=error, **_after_attempt(max_attempts))
-        .returning(Chunk.job_id, Chunk.state)
+        update(Job)
+        .where(Job.id == job_id)
+        .values(chunks_total=Job.chunks_total + 1, chunks_open=Job.chunks_open + 1)
+        .returning(Job.chunks_total)
     )
 
 
-def take_back_expired(max_attempts: int) -> ReturningUpdate[Chunk]:
-    """Chunks whose owner stopped renewing: back to the queue, or failed for good after the last attempt."""
+def add_chunk(like: Chunk, plan: ChunkPlan, attempts: int) -> ReturningInsert[int]:
+    """A queued chunk of the same job as another, as if it had been tried so often."""
     return (
-        update(Chunk)
-        .where(Chunk.state == ChunkState.RUNNING, Chunk.lease_expires_at < func.now())
+        insert(Chunk)
         .values(
-            error=func.coalesce(Chunk.error, "The worker that computed it stopped answering."),
-            **_after_attempt(max_attempts),
+            job_id=like.job_id,
+            workspace_id=like.workspace_id,
+            lane=like.lane,
+            model_id=like.model_id,
+            model_version=like.model_version,
+            attempts=attempts,
+            error=STOPPED_ANSWERING,
+            **asdict(plan),
         )
-        .returning(Chunk)
+        .returning(Chunk.id)
     )
 
 
@@ -230,6 +271,16 @@ def fail_jobs(job_ids: Collection[UUID], error: str) -> ReturningUpdate[UUID, in
     )
 
 
+def jobs_past_deadline(limit: int) -> Select[Job]:
+    """Jobs that are not over and should be, the latest first."""
+    return (
+        select(Job)
+        .where(Job.state.in_(_UNFINISHED), Job.deadline < func.now())
+        .order_by(Job.deadline)
+        .limit(limit)
+    )
+
+
 def waiting_models(older_than: timedelta) -> Select[str]:
     """Models with chunks that were queued that long ago and not claimed yet."""
     return (
@@ -237,14 +288,3 @@ def waiting_models(older_than: timedelta) -> Select[str]:
         .where(Chunk.state == ChunkState.QUEUED, Chunk.queued_at < func.now() - older_than)
         .distinct()
     )
-
-
-def _after_attempt(max_attempts: int) -> dict[str, object]:
-    worn_out = Chunk.attempts >= max_attempts
-    return {
-        "state": case((worn_out, ChunkState.FAILED), else_=ChunkState.QUEUED),
-        "finished_at": case((worn_out, func.now()), else_=None),
-        "owner": None,
-        "lease_expires_at": None,
-        "queued_at": func.now(),
-    }

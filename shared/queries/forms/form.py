@@ -19,6 +19,10 @@ COMMON_OPTIONS = (
     "seed",
     "source",
     "model_version",
+    "priority",
+    "deadline",
+    "expires_in",
+    "client_metadata",
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -30,6 +31,7 @@ def test_without_a_database_it_starts_and_says_what_is_missing(models_dir: Path,
         redis_url="redis://127.0.0.1:1/0",
         storage_url=f"file://{tmp_path}/objects",
         models_dir=models_dir,
+        database_patience=timedelta(0),
     )
     with serving(settings) as url:
         assert httpx.get(f"{url}/health/live").status_code == 200

@@ -61,7 +61,8 @@ class Workshop:
             pipeline.close()
 
     def parts(self, job_id: UUID) -> list[bytes]:
-        return [self.storage.get(chunk.part_key or "") for chunk in read_chunks(self.database, job_id)]
+        chunks = read_chunks(self.database, job_id)
+        return [self.storage.get(chunk.part_key) for chunk in chunks if chunk.part_key]
 
     def table(self, job_id: UUID) -> pa.Table:
         return pa.concat_tables([decode_part(part) for part in self.parts(job_id)])

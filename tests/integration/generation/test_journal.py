@@ -114,12 +114,12 @@ def test_a_failure_to_store_is_told_with_the_ids_of_its_chunk(
 
 
 def test_a_lease_that_is_taken_back_is_told_and_counted(
-    database: DatabaseEngine, engines: Engines, lines: list[Any]
+    database: DatabaseEngine, engines: Engines, lines: list[Any], tmp_path: Path
 ) -> None:
     job = requested_job(database, "trace-4", [2])
     before = counted("genequeue_leases_taken_back_total", model="gem-1-bulk")
     assert claim(database, claimant(engines, lease=timedelta(seconds=-1)))
-    recover(database, max_attempts=3)
+    recover(database, open_storage(f"file://{tmp_path}"), max_attempts=3)
     (line,) = [line for line in lines if line["event"] == "lease.taken_back"]
     assert line.keys() >= IDS
     assert (line["job"], line["request_id"], line["state"]) == (str(job), "trace-4", "queued")

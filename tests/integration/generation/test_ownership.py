@@ -14,15 +14,17 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 
 from shared.database.engines import sync_engine, transaction
-from shared.database.queries import leases
+from shared.database.queries import claims, leases
 from shared.database.queries.leases import StoredPart
 from shared.errors import LeaseLost
 from shared.jobs.events import EventKind
+from shared.jobs.lanes import Turn
 from shared.jobs.states import ChunkState, JobState
 from shared.storage.objects import ObjectStorage, open_storage
 from tests.support.jobs import read_chunks, read_events, read_job, save_job
 from worker.generation.claim import Claimant, claim
-from worker.generation.complete import complete, fail_attempt, give_back
+from worker.generation.complete import complete, fail, give_back, try_again
+from worker.generation.ending import fail_jobs
 from worker.generation.recovery import recover
 from worker.generation.retention import expire_results
 from worker.generation.work import Work
@@ -140,7 +142,7 @@ def test_events_are_numbered_without_gaps(engine: Engine, storage: ObjectStorage
 def test_a_worker_that_lost_its_lease_cannot_complete(engine: Engine, storage: ObjectStorage) -> None:
     save_job(engine, [1])
     (stale,) = claim(engine, claimant("a", lease=-1))
-    assert recover(engine, 3).taken_back == 1
+    assert recover(engine, storage, 3).taken_back == 1
     (current,) = claim(engine, claimant("b"))
     assert current.chunk_id == stale.chunk_id
     assert current.token > stale.token
@@ -158,12 +160,12 @@ def test_a_chunk_is_completed_once(engine: Engine, storage: ObjectStorage) -> No
     assert read_job(engine, job_id).samples_done == 1
 
 
-def test_a_renewed_lease_is_not_taken_back(engine: Engine) -> None:
+def test_a_renewed_lease_is_not_taken_back(engine: Engine, storage: ObjectStorage) -> None:
     save_job(engine, [1])
     (work,) = claim(engine, claimant(lease=-1))
     with transaction(engine) as session:
         assert session.scalars(leases.renew([work.lease], timedelta(seconds=30))).all() == [work.chunk_id]
-    assert recover(engine, 3).taken_back == 0
+    assert recover(engine, storage, 3).taken_back == 0
 
 
 def test_a_stale_token_renews_nothing(engine: Engine) -> None:
@@ -174,25 +176,27 @@ def test_a_stale_token_renews_nothing(engine: Engine) -> None:
         assert session.scalars(leases.renew(stale, timedelta(seconds=30))).all() == []
 
 
-def test_attempts_are_counted_before_the_work_and_end(engine: Engine) -> None:
-    job_id = save_job(engine, [4], per_chunk=2)
-    for attempt in (1, 2):
-        works = claim(engine, claimant(lease=-1))
-        assert {work.attempt for work in works} == {attempt}
-        assert recover(engine, 3).failed_jobs == 0
-    claim(engine, claimant(lease=-1, batch=2))
-    assert recover(engine, 3).failed_jobs == 1
+def test_attempts_are_counted_before_the_work_and_end(engine: Engine, storage: ObjectStorage) -> None:
+    job_id = save_job(engine, [2])
+    for attempt in (1, 2, 3):
+        (work,) = claim(engine, claimant(lease=-1))
+        assert work.attempt == attempt
+        assert recover(engine, storage, 3).failed_chunks == (attempt == 3)
     job = read_job(engine, job_id)
-    assert job.state == JobState.FAILED
+    assert (job.state, job.samples_failed, job.chunks_open) == (JobState.FAILED, 2, 0)
     assert "3 times" in (job.error or "")
-    assert {chunk.state for chunk in read_chunks(engine, job_id)} == {ChunkState.FAILED, ChunkState.CANCELLED}
+    assert read_events(engine, job_id)[-1].kind == EventKind.FAILED
 
 
-def test_an_attempt_that_fails_is_tried_again_and_then_ends_its_job(engine: Engine) -> None:
+def test_an_attempt_that_fails_is_tried_again_and_a_chunk_that_fails_last_ends_its_job(
+    engine: Engine, storage: ObjectStorage
+) -> None:
     job_id = save_job(engine, [1])
-    for _ in range(3):
+    for _ in range(2):
         (work,) = claim(engine, claimant())
-        fail_attempt(engine, work, "The model returned numbers that are not finite.", 3)
+        try_again(engine, work, "The model was not ready.")
+    (work,) = claim(engine, claimant())
+    fail(engine, storage, work, {0: "The model returned numbers that are not finite."})
     assert claim(engine, claimant()) == []
     job = read_job(engine, job_id)
     assert (job.state, job.error) == (JobState.FAILED, "The model returned numbers that are not finite.")
@@ -206,20 +210,21 @@ def test_a_chunk_that_was_given_back_counts_no_attempt(engine: Engine) -> None:
     assert work.attempt == 1
 
 
-def test_a_late_completion_leaves_a_failed_job_failed(engine: Engine, storage: ObjectStorage) -> None:
+def test_a_late_completion_leaves_a_job_that_is_over_as_it_is(engine: Engine, storage: ObjectStorage) -> None:
     job_id = save_job(engine, [4], per_chunk=2)
     first, second = claim(engine, claimant())
-    for _ in range(3):
-        fail_attempt(engine, first, "broken", 1)
+    with transaction(engine) as session:
+        fail_jobs(session, {job_id}, "broken")
     complete(engine, storage, second, PART)
-    assert read_job(engine, job_id).state == JobState.FAILED
+    fail(engine, storage, first, {0: "late"})
+    assert (read_job(engine, job_id).state, read_job(engine, job_id).error) == (JobState.FAILED, "broken")
 
 
-def test_what_waits_too_long_is_found_again(engine: Engine) -> None:
+def test_what_waits_too_long_is_found_again(engine: Engine, storage: ObjectStorage) -> None:
     job_id = save_job(engine, [1])
-    assert recover(engine, 3).waiting_models == ()
+    assert recover(engine, storage, 3).waiting_models == ()
     _age(engine, job_id)
-    assert recover(engine, 3).waiting_models == ("gem-1-bulk",)
+    assert recover(engine, storage, 3).waiting_models == ("gem-1-bulk",)
 
 
 @pytest.mark.parametrize(
@@ -273,17 +278,21 @@ def test_a_result_whose_time_is_over_is_deleted_and_its_job_says_so(
 def test_what_another_worker_is_taking_is_passed_over_and_the_next_is_taken(engine: Engine) -> None:
     save_job(engine, [6], per_chunk=2)
     with transaction(engine) as other:
-        first = other.scalars(leases.claimable({"gem-1-bulk": [1]}, (), 1)).all()
-        assert other.scalars(leases.lock_queued([first[0].id])).all() == [first[0].id]
+        first = other.scalars(claims.claimable({"gem-1-bulk": [1]}, (), 1, Turn())).all()
+        assert other.scalars(claims.lock_queued([first[0].id])).all() == [first[0].id]
         assert [work.position for work in claim(engine, claimant(batch=2))] == [1]
 
 
-def test_a_chunk_that_comes_back_after_its_job_is_over_is_not_computed_again(engine: Engine) -> None:
+def test_a_chunk_that_comes_back_after_its_job_is_over_is_not_computed_again(
+    engine: Engine, storage: ObjectStorage
+) -> None:
     job_id = save_job(engine, [4], per_chunk=2)
     first, second = claim(engine, claimant())
-    fail_attempt(engine, first, "broken", 1)
-    fail_attempt(engine, second, "broken", 3)
-    assert read_chunks(engine, job_id)[1].state == ChunkState.QUEUED
+    with transaction(engine) as session:
+        fail_jobs(session, {job_id}, "broken")
+    for work in (first, second):
+        try_again(engine, work, "broken")
+    assert {chunk.state for chunk in read_chunks(engine, job_id)} == {ChunkState.QUEUED}
     assert claim(engine, claimant()) == []
-    assert recover(engine, 3).waiting_models == ()
-    assert read_chunks(engine, job_id)[1].state == ChunkState.CANCELLED
+    assert recover(engine, storage, 3).waiting_models == ()
+    assert {chunk.state for chunk in read_chunks(engine, job_id)} == {ChunkState.CANCELLED}

@@ -47,6 +47,15 @@ def test_deleting_a_prefix_leaves_its_neighbours(storage: ObjectStorage) -> None
     assert storage.keys("results") == ["results/c/1"]
 
 
+def test_objects_are_deleted_one_by_one_and_what_is_gone_already_is_fine(storage: ObjectStorage) -> None:
+    for key in ("a/1", "a/2"):
+        storage.put(key, b"x")
+    storage.delete(["a/1"])
+    storage.delete(["a/1"])
+    storage.delete([])
+    assert storage.keys("a") == ["a/2"]
+
+
 def test_a_check_leaves_nothing_behind(storage: ObjectStorage) -> None:
     storage.check()
     assert storage.keys("health") == []

@@ -20,6 +20,8 @@ from shared.errors import (
     DatabaseUnavailable,
     Fault,
     GeneQueueError,
+    IdempotencyKeyInUse,
+    IdempotencyKeyReused,
     IllegalTransition,
     InvalidInput,
     JobFailed,
@@ -28,9 +30,12 @@ from shared.errors import (
     LinkRejected,
     ModelNotFound,
     QueryRejected,
+    ResultGone,
     ResultLate,
     ResultNotReady,
+    ServiceFull,
     StorageUnavailable,
+    WorkspaceFull,
 )
 from tests.support.asgi import ask
 
@@ -44,6 +49,11 @@ EXPECTED = [
     (ModelNotFound("no model"), 404, "model_not_found"),
     (JobNotFound("no job"), 404, "job_not_found"),
     (ResultNotReady("wait"), 409, "result_not_ready"),
+    (IdempotencyKeyReused("other"), 422, "idempotency_key_reused"),
+    (IdempotencyKeyInUse("wait"), 409, "idempotency_key_in_use"),
+    (WorkspaceFull("full"), 429, "workspace_full"),
+    (ServiceFull("full"), 503, "service_full"),
+    (ResultGone("deleted"), 410, "result_gone"),
     (IllegalTransition("no"), 409, "illegal_transition"),
     (JobFailed("broke"), 500, "job_failed"),
     (ResultLate("late"), 504, "result_late"),

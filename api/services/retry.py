@@ -1,0 +1,101 @@
+"""A query for the failed inputs of another: rows and stored counts back into a spec. Saves nothing itself."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.database.queries.jobs import inputs_of_job
+from shared.database.tables import Job, JobInput
+from shared.errors import InputDamaged, NothingToRetry
+from shared.jobs.lanes import Lane
+from shared.jobs.states import FINAL_JOB_STATES, JobState
+from shared.queries.requests import RequestType
+from shared.queries.spec import Counts, Coverage, InputSpec, Placement, QuerySpec, SamplingStrategy
+from shared.results.specimens import INPUTS_AT_ONCE, decode_specimens, specimens_key
+from shared.storage.port import Storage
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A job and those of its inputs that have no samples, or not all of them."""
+
+    job: Job
+    inputs: tuple[JobInput, ...]
+
+
+async def failed_of(session: AsyncSession, job: Job) -> Failed:
+    """The failed inputs of a job that is over; all of a job that failed as a whole.
+
+    Raises NothingToRetry where there are none, and DatabaseUnavailable.
+    """
+    if job.state not in FINAL_JOB_STATES:
+        raise NothingToRetry(
+            f"Query {job.id} is {job.state}; what fails of it can be tried again at its end."
+        )
+    inputs = (await session.scalars(inputs_of_job(job.id))).all()
+    failed = tuple(row for row in inputs if row.error is not None)
+    if job.state == JobState.FAILED and not failed:
+        failed = tuple(inputs)
+    if not failed:
+        raise NothingToRetry(f"No input of query {job.id} failed, or its inputs were deleted.")
+    return Failed(job, failed)
+
+
+def spec_of(failed: Failed, storage: Storage, num_genes: int) -> QuerySpec:
+    """The failed inputs as a query with the options, seed and model version of their job.
+
+    Blocks: for a thread. Raises InputDamaged and StorageUnavailable.
+    """
+    job = failed.job
+    counts: Sequence[Counts | None] = [None] * len(failed.inputs)
+    if job.input_digests:
+        counts = _counts(failed, storage, num_genes)
+    return QuerySpec(
+        model_id=job.model_id,
+        sampling_strategy=SamplingStrategy(job.sampling_strategy),
+        inputs=tuple(_input(row, own) for row, own in zip(failed.inputs, counts, strict=True)),
+        total_count=job.total_count,
+        deterministic_latents=job.deterministic_latents,
+        seed=job.seed,
+        source=job.source,
+        model_version=job.model_version,
+        request_type=RequestType(job.request_type),
+        conditioning=tuple(job.conditioning),
+        fixed_total_count=job.fixed_total_count,
+        priority=Lane(job.lane),
+        client_metadata=job.client_metadata,
+    )
+
+
+def _input(row: JobInput, counts: Counts | None) -> InputSpec:
+    placements = {
+        name: Placement(Coverage(place["coverage"]), tuple(place["terms"]), place["distance"])
+        for name, place in row.placements.items()
+    }
+    return InputSpec(row.conditions, placements, row.num_samples, counts)
+
+
+def _counts(failed: Failed, storage: Storage, num_genes: int) -> Sequence[Counts]:
+    """The counts [G] that each failed input brought along, read an object at a time."""
+    found = []
+    for number, rows in groupby(failed.inputs, lambda row: row.position // INPUTS_AT_ONCE):
+        first = number * INPUTS_AT_ONCE
+        stored = _stored(storage, specimens_key(failed.job.id, first), failed.job.input_digests[number])
+        counts = decode_specimens(stored, num_genes)
+        found += [counts[row.position - first] for row in rows]
+    return found
+
+
+def _stored(storage: Storage, key: str, digest: str) -> bytes:
+    try:
+        data = storage.get(key)
+    except KeyError:
+        raise InputDamaged(f"The stored counts {key} are missing. Submit the query again.") from None
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise InputDamaged(f"The stored counts {key} were changed. Submit the query again.")
+    return data

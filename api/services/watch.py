@@ -1,0 +1,86 @@
+"""Waiting for jobs: one poller for all that a process watches, so nobody who waits holds a connection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from shared.database.engines import async_transaction
+from shared.database.queries.jobs import event_numbers, job_of_workspace
+from shared.errors import DatabaseUnavailable
+from shared.jobs.states import FINAL_JOB_STATES
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True, eq=False)
+class _Waiter:
+    job_id: UUID
+    seen: int | None
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(slots=True)
+class JobWatch:
+    """Looks every `every` at the event numbers of the jobs that somebody waits for, in one statement."""
+
+    engine: AsyncEngine
+    every: timedelta = timedelta(seconds=0.2)
+    _waiters: set[_Waiter] = field(default_factory=set, init=False)
+    _wanted: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+
+    async def changed(self, job_id: UUID, seen: int | None, patience: timedelta) -> bool:
+        """Whether, within `patience`, the job is over, or has another event than number `seen`."""
+        waiter = _Waiter(job_id, seen)
+        self._waiters.add(waiter)
+        self._wanted.set()
+        try:
+            async with asyncio.timeout(patience.total_seconds()):
+                return await waiter.changed.wait()
+        except TimeoutError:
+            return False
+        finally:
+            self._waiters.discard(waiter)
+
+    async def for_change(
+        self, job_id: UUID, workspace_id: int, seen: int | None, patience: timedelta
+    ) -> None:
+        """Wait as `changed` does, for an event after number `seen`, or after now where that is None.
+
+        Does not wait for a job of another workspace. Raises DatabaseUnavailable.
+        """
+        async with async_transaction(self.engine) as session:
+            job = (await session.scalars(job_of_workspace(job_id, workspace_id))).one_or_none()
+        if job is not None and job.state not in FINAL_JOB_STATES and seen in {None, job.events}:
+            await self.changed(job_id, job.events, patience)
+
+    async def follow(self) -> None:
+        """The poller. It sleeps while nobody waits, and outlives a database that is away."""
+        while True:
+            await self._wanted.wait()
+            if not self._waiters:
+                self._wanted.clear()
+                continue
+            try:
+                await self._look(list(self._waiters))
+            except DatabaseUnavailable as error:
+                log.warning("watch.missed", error=str(error), cause=repr(error.__cause__))
+            except Exception as error:
+                log.error("watch.missed", exc_info=error)
+            await asyncio.sleep(self.every.total_seconds())
+
+    async def _look(self, waiters: Sequence[_Waiter]) -> None:
+        async with async_transaction(self.engine) as session:
+            rows = await session.execute(event_numbers({waiter.job_id for waiter in waiters}))
+            found = {job_id: (number, state in FINAL_JOB_STATES) for job_id, number, state in rows}
+        for waiter in waiters:
+            # A job that is not there any more has changed too.
+            number, over = found.get(waiter.job_id, (0, True))
+            if over or waiter.seen not in {None, number}:
+                waiter.changed.set()

@@ -1,0 +1,169 @@
+"""Statements that choose what a worker computes next, lock it, and lease it.
+
+They read no chunk that is not queued or running, however many have ended, and of what is queued only the
+first of each workspace, model and version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Select,
+    Subquery,
+    and_,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.orm import aliased
+from sqlalchemy.sql.dml import ReturningUpdate
+from sqlalchemy.sql.selectable import LateralFromClause
+
+from shared.database.tables import LEASE_TOKENS, Chunk, Job
+from shared.jobs.lanes import Turn
+from shared.jobs.states import FINAL_JOB_STATES, ChunkState, JobState, chunk_states_before
+
+_UNFINISHED = tuple(set(JobState) - FINAL_JOB_STATES)
+_LOOKED_AT = 64
+_GROUP = (Chunk.lane, Chunk.workspace_id, Chunk.model_id, Chunk.model_version)
+
+
+def claimable(
+    models: Mapping[str, Collection[int]],
+    passed_over: Collection[int],
+    limit: int,
+    turn: Turn,
+) -> Select[Chunk]:
+    """Queued chunks of these versions of each id, of jobs that may run, without those passed over.
+
+    First the lane whose turn it is; in a lane, whoever has the fewest samples under way, counting what
+    stands before in this very list; of a workspace, the first chunks of all jobs before the second ones: a
+    short job does not wait for a long one to end, nor a small workspace for a large one.
+    """
+    groups, under_way = _groups(), _under_way()
+    chunk = aliased(Chunk, _first_of_group(groups, passed_over, limit))
+    preferred = or_(chunk.lane == turn.first, chunk.queued_at < func.now() - turn.patience)
+    rank = case((preferred, 0), else_=1)
+    held = [(model_id, version) for model_id, versions in models.items() for version in versions]
+    taken: ColumnElement[int] = func.sum(chunk.num_samples).over(
+        partition_by=chunk.workspace_id, order_by=(rank, chunk.position, chunk.id)
+    )
+    return (
+        select(chunk)
+        .select_from(groups)
+        .join(chunk, literal(True))
+        .outerjoin(under_way, under_way.c.workspace_id == chunk.workspace_id)
+        .where(tuple_(groups.c.model_id, groups.c.model_version).in_(held))
+        .order_by(
+            rank,
+            func.coalesce(under_way.c.samples, 0) + taken - chunk.num_samples,
+            chunk.position,
+            chunk.id,
+        )
+        .limit(limit)
+    )
+
+
+def waiting_longer(models: Mapping[str, Collection[int]], than: timedelta) -> Select[int]:
+    """One of the chunks that would be claimed next of these versions, if it was queued that long ago."""
+    following = claimable(models, (), _LOOKED_AT, Turn()).subquery()
+    return select(following.c.id).where(following.c.queued_at < func.now() - than).limit(1)
+
+
+def lock_queued(chunk_ids: Collection[int]) -> Select[int]:
+    """Those of these chunks that are still queued and that no other worker is about to take; locked."""
+    return (
+        select(Chunk.id)
+        .where(Chunk.id.in_(chunk_ids), Chunk.state == ChunkState.QUEUED)
+        .with_for_update(skip_locked=True)
+    )
+
+
+def lease(chunk_ids: Collection[int], owner: str, duration: timedelta) -> ReturningUpdate[Chunk]:
+    """Give queued chunks to an owner: a new token each, and the attempt counted before the work begins."""
+    return (
+        update(Chunk)
+        .where(Chunk.id.in_(chunk_ids), Chunk.state.in_(chunk_states_before(ChunkState.RUNNING)))
+        .values(
+            state=ChunkState.RUNNING,
+            owner=owner,
+            token=LEASE_TOKENS.next_value(),
+            attempts=Chunk.attempts + 1,
+            claimed_at=func.now(),
+            lease_expires_at=func.now() + duration,
+        )
+        .returning(Chunk)
+    )
+
+
+def start_jobs(job_ids: Collection[UUID]) -> ReturningUpdate[UUID, int]:
+    """Mark the queued ones among these jobs as running; returns their ids and new event numbers."""
+    # In the order of their ids: two workers that start the same jobs do not wait for each other in a circle.
+    queued = (
+        select(Job.id)
+        .where(Job.id.in_(job_ids), Job.state == JobState.QUEUED)
+        .order_by(Job.id)
+        .with_for_update()
+    )
+    return (
+        update(Job)
+        .where(Job.id.in_(queued))
+        .values(state=JobState.RUNNING, started_at=func.now(), events=Job.events + 1)
+        .returning(Job.id, Job.events)
+    )
+
+
+def _in_state(state: ChunkState) -> ColumnElement[bool]:
+    """As text in the statement, not as a parameter: a partial index is used only if the plan knows it."""
+    return Chunk.state == literal(str(state), literal_execute=True)
+
+
+def _groups() -> CTE:
+    """Lane, workspace, model and version of all that is queued: one step through the index for each."""
+    first = select(*_GROUP).where(_in_state(ChunkState.QUEUED)).order_by(*_GROUP).limit(1)
+    groups = first.cte("groups", recursive=True)
+    following = (
+        select(*_GROUP)
+        .where(_in_state(ChunkState.QUEUED), tuple_(*_GROUP) > tuple_(*groups.c))
+        .order_by(*_GROUP)
+        .limit(1)
+        .lateral("following")
+    )
+    return groups.union_all(select(following).select_from(groups).join(following, literal(True)))
+
+
+def _first_of_group(groups: CTE, passed_over: Collection[int], limit: int) -> LateralFromClause:
+    # A scalar, so that the plan cannot turn it into a join of all that is queued.
+    in_time = or_(Job.deadline.is_(None), Job.deadline > func.now())
+    may_run = select(and_(Job.state.in_(_UNFINISHED), in_time)).where(Job.id == Chunk.job_id)
+    return (
+        select(Chunk)
+        .where(
+            _in_state(ChunkState.QUEUED),
+            *(column == group for column, group in zip(_GROUP, groups.c, strict=True)),
+            Chunk.id.not_in(passed_over),
+            may_run.scalar_subquery(),
+        )
+        .order_by(Chunk.position, Chunk.id)
+        .limit(limit)
+        .lateral("first")
+    )
+
+
+def _under_way() -> Subquery:
+    """Samples on live leases, by workspace."""
+    return (
+        select(Chunk.workspace_id, func.sum(Chunk.num_samples).label("samples"))
+        .where(_in_state(ChunkState.RUNNING), Chunk.lease_expires_at > func.now())
+        .group_by(Chunk.workspace_id)
+        .subquery("under_way")
+    )

@@ -1,0 +1,119 @@
+"""The real process of a generation worker, on real servers: how it ends, and what it leaves."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from sqlalchemy import Engine, func, select
+
+from shared.database.engines import sync_engine, transaction
+from shared.database.tables import Chunk
+from shared.jobs.states import ChunkState, JobState
+from shared.storage.objects import open_storage
+from tests.support.jobs import read_chunks, read_job, save_job
+from tests.support.models import tiny_catalog
+from tests.support.processes import wait_until
+
+Start = Callable[..., subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    made = sync_engine(database_url)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def start(database_url: str, redis_url: str, tmp_path: Path) -> Iterator[Start]:
+    """Starts workers; the arguments are more of their settings."""
+    tiny_catalog(tmp_path / "models")
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def run(**settings: str) -> subprocess.Popen[bytes]:
+        given = {
+            "DATABASE_URL": database_url,
+            "REDIS_URL": redis_url,
+            "STORAGE_URL": f"file://{tmp_path}/objects",
+            "MODELS_DIR": str(tmp_path / "models"),
+            "MODELS_CACHE": str(tmp_path / "cache"),
+            "DEVICE": "cpu",
+            "BATCH_SAMPLES": "8",
+            **settings,
+        }
+        environment = {**os.environ, **{f"GENEQUEUE_{name}": value for name, value in given.items()}}
+        with (tmp_path / "worker.log").open("ab") as output:
+            processes.append(
+                subprocess.Popen(
+                    [sys.executable, "-m", "worker.gpu"], env=environment, stdout=output, stderr=output
+                )
+            )
+        return processes[-1]
+
+    yield run
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def done(engine: Engine, job_id: UUID) -> int:
+    """How many of its chunks are done."""
+    with transaction(engine) as session:
+        ended = select(func.count()).where(Chunk.job_id == job_id, Chunk.state == ChunkState.DONE)
+        return session.scalars(ended).one()
+
+
+def wait_for_more(engine: Engine, job_id: UUID) -> None:
+    """Until one more of its chunks is done."""
+    before = done(engine, job_id)
+    wait_until(lambda: done(engine, job_id) > before, 60)
+
+
+def parts(engine: Engine, job_id: UUID, folder: Path) -> list[bytes]:
+    storage = open_storage(f"file://{folder}/objects")
+    return [storage.get(chunk.part_key or "") for chunk in read_chunks(engine, job_id)]
+
+
+@pytest.mark.timeout(240)
+def test_a_worker_that_is_told_to_end_at_any_time_finishes_its_batch_and_nothing_is_computed_twice(
+    engine: Engine, start: Start, tmp_path: Path
+) -> None:
+    """Row 9."""
+    choose = random.Random(4)
+    job_id = save_job(engine, [2_400], per_chunk=8)
+    for _ in range(3):
+        worker = start()
+        wait_for_more(engine, job_id)
+        time.sleep(choose.uniform(0, 1))
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(30) == 0
+        left = {chunk.state for chunk in read_chunks(engine, job_id)}
+        assert left <= {ChunkState.DONE, ChunkState.QUEUED}
+    assert done(engine, job_id) < 300, "the job ended before it could be disturbed"
+    undisturbed = save_job(engine, [2_400], per_chunk=8)
+    start()
+    wait_until(lambda: read_job(engine, job_id).state == JobState.READY, 90)
+    assert {chunk.attempts for chunk in read_chunks(engine, job_id)} == {1}
+    wait_until(lambda: read_job(engine, undisturbed).state == JobState.READY, 90)
+    assert parts(engine, job_id, tmp_path) == parts(engine, undisturbed, tmp_path)
+
+
+@pytest.mark.timeout(120)
+def test_a_worker_that_grew_too_large_ends_between_batches_and_leaves_nothing_on_lease(
+    engine: Engine, start: Start
+) -> None:
+    """Row 8: whoever supervises it starts another."""
+    job_id = save_job(engine, [80], per_chunk=8)
+    assert start(MEMORY_BYTES="1000000").wait(60) == 0
+    assert {chunk.state for chunk in read_chunks(engine, job_id)} == {ChunkState.DONE, ChunkState.QUEUED}
+    assert start(MEMORY_BYTES="1000000").wait(60) == 0
+    assert done(engine, job_id) == 2, "a batch each"

@@ -1,0 +1,74 @@
+"""A worker that stopped asking for work while some waits is ended; one that has reason to be idle is not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import Engine, text
+
+from shared.database.engines import sync_engine, transaction
+from tests.support.jobs import save_job
+from tests.support.processes import wait_until
+from worker.generation.claim import Claimant
+from worker.generation.watchdog import Sign, Watchdog, watched
+
+PATIENCE = timedelta(seconds=0.2)
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    made = sync_engine(database_url)
+    yield made
+    made.dispose()
+
+
+class Dog:
+    """A watchdog of a worker that holds one model, and how often it had the worker end."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.ended = 0
+        self.sign = Sign()
+        claimant = Claimant("w", lambda: {"gem-1-bulk": [1]}, timedelta(minutes=1), 8)
+        self.watchdog = Watchdog(engine, claimant, self.sign, PATIENCE, self._end)
+
+    def _end(self) -> None:
+        self.ended += 1
+
+
+def wait_in_queue(engine: Engine, model_id: str = "gem-1-bulk") -> None:
+    """A job that was queued a minute ago."""
+    save_job(engine, [1], model_id=model_id)
+    with transaction(engine) as session:
+        session.execute(text("UPDATE chunks SET queued_at = now() - interval '1 minute'"))
+
+
+def test_a_worker_that_asks_for_nothing_while_work_waits_is_ended(engine: Engine) -> None:
+    """Row 4: its process is alive, and its broker's client is silent."""
+    dog = Dog(engine)
+    wait_in_queue(engine)
+    with watched(dog.watchdog):
+        wait_until(lambda: dog.ended > 0)
+
+
+def test_a_worker_that_just_asked_is_left_alone(engine: Engine) -> None:
+    dog = Dog(engine)
+    wait_in_queue(engine)
+    assert not dog.watchdog.look()
+    time.sleep(PATIENCE.total_seconds())
+    dog.sign.give()
+    assert not dog.watchdog.look()
+
+
+@pytest.mark.parametrize("waiting", ["nothing", "another model", "something new"])
+def test_a_worker_with_reason_to_be_idle_is_left_alone(engine: Engine, waiting: str) -> None:
+    dog = Dog(engine)
+    if waiting == "another model":
+        wait_in_queue(engine, "unheld")
+    time.sleep(PATIENCE.total_seconds())
+    if waiting == "something new":
+        save_job(engine, [1])
+    assert not dog.watchdog.look()
+    assert dog.ended == 0

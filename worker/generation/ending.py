@@ -1,0 +1,93 @@
+"""How a job ends: with its last chunk, whoever ended that; ready if there is any sample, else failed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from shared import metrics
+from shared.database.queries import jobs as job_statements
+from shared.database.queries import leases
+from shared.database.tables import Chunk, Job
+from shared.jobs.events import EventKind
+from shared.results.manifest import Failure, PartEntry, ResultManifest, manifest_key
+from shared.storage.port import Storage
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A chunk that is over: the token under which, samples stored and lost, and why some are lost."""
+
+    job_id: UUID
+    token: int
+    done: int
+    failed: int
+    error: str
+
+
+def end_chunk(session: Session, storage: Storage, ended: Ended) -> None:
+    """Count a chunk down; the last one ends the job. A job that ended meanwhile stays as it is.
+
+    Raises DatabaseUnavailable, StorageUnavailable.
+    """
+    job = session.scalars(leases.count_down(ended.job_id, ended.done, ended.failed)).one_or_none()
+    if job is None:
+        return
+    progress = {"samples_done": job.samples_done, "samples_total": job.samples_total}
+    if job.samples_failed:
+        progress["samples_failed"] = job.samples_failed
+    session.execute(job_statements.save_event(job.id, job.events, EventKind.PROGRESS, progress))
+    if job.chunks_open:
+        return
+    if job.samples_done:
+        _make_ready(session, storage, job, ended.token)
+    else:
+        fail_jobs(session, {job.id}, ended.error)
+
+
+def fail_jobs(session: Session, job_ids: Collection[UUID], error: str) -> None:
+    """End jobs that cannot be finished: what is queued of them is cancelled first, then the jobs fail."""
+    session.execute(leases.cancel_queued_chunks(job_ids))
+    for job_id, number in session.execute(leases.fail_jobs(job_ids, error)):
+        metrics.JOBS_FAILED.inc()
+        session.execute(job_statements.save_event(job_id, number, EventKind.FAILED, {"error": error}))
+
+
+def _make_ready(session: Session, storage: Storage, job: Job, token: int) -> None:
+    lost = session.scalars(leases.failed_inputs(job.id)).all() if job.samples_failed else ()
+    manifest = ResultManifest(
+        job_id=str(job.id),
+        model_id=job.model_id,
+        model_version=job.model_version,
+        weights_sha256=job.weights_digest,
+        request_type=job.request_type,
+        sampling_strategy=job.sampling_strategy,
+        total_count=job.total_count,
+        deterministic_latents=job.deterministic_latents,
+        conditioning=job.conditioning,
+        fixed_total_count=job.fixed_total_count,
+        seed=job.seed,
+        num_samples=job.samples_done,
+        warnings=job.warnings,
+        coverage=job.coverage,
+        parts=[_entry(chunk) for chunk in session.scalars(job_statements.done_chunks(job.id))],
+        failures=[Failure(row.position, row.error or "") for row in lost],
+    )
+    key = manifest_key(job.id, token)
+    storage.put(key, manifest.to_json())
+    number = session.scalars(leases.make_ready(job.id, key)).one()
+    session.execute(job_statements.save_event(job.id, number, EventKind.READY))
+
+
+def _entry(chunk: Chunk) -> PartEntry:
+    return PartEntry(
+        key=chunk.part_key or "",
+        first_sample=chunk.first_sample,
+        num_samples=chunk.samples_stored or 0,
+        bytes=chunk.part_bytes or 0,
+        sha256=chunk.part_sha256 or "",
+        device=chunk.device or "",
+    )
