@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test check bench pins clean
+.PHONY: help setup demo test check bench chaos pins clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,11 @@ check: $(READY) ## Style, types, import contracts, house rules
 
 bench: $(READY) ## Measure; prints the rows of docs/benchmarks.md
 	$(BIN)/python -m tests.benchmarks
+
+MINUTES ?= 10
+SEED ?=
+chaos: $(READY) ## Storms while processes die, MINUTES each, of SEED (several: "1 2 3"); writes docs/reliability.md
+	$(BIN)/python -m tests.system.chaos --minutes $(MINUTES) $(addprefix --seed ,$(SEED)) --report docs/reliability.md
 
 pins: ## Write constraints.txt from what .venv holds
 	@(echo "# Every version that GeneQueue is built and tested with. Made with: make pins"; \

@@ -44,7 +44,7 @@ def _extend_jobs() -> None:
     op.drop_constraint("ready_is_whole", "jobs")
     op.create_check_constraint("ready_is_whole", "jobs", _READY)
     unfinished = sa.text("state IN ('queued', 'running')")
-    op.create_index("jobs_unfinished", "jobs", ["workspace_id"], postgresql_where=unfinished)
+    op.create_index("jobs_open_by_workspace", "jobs", ["workspace_id"], postgresql_where=unfinished)
     op.create_index("jobs_by_deadline", "jobs", ["deadline"], postgresql_where=unfinished)
     op.add_column("job_inputs", sa.Column("error", sa.Text(), nullable=True))
 

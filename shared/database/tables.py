@@ -89,7 +89,9 @@ class Job(Table):
         ),
         CheckConstraint("state <> 'failed' OR error IS NOT NULL", name="failed_has_a_reason"),
         Index("jobs_by_workspace", "workspace_id", "created_at"),
-        Index("jobs_unfinished", "workspace_id", postgresql_where=text("state IN ('queued', 'running')")),
+        Index(
+            "jobs_open_by_workspace", "workspace_id", postgresql_where=text("state IN ('queued', 'running')")
+        ),
         Index("jobs_by_deadline", "deadline", postgresql_where=text("state IN ('queued', 'running')")),
         Index("jobs_by_expiry", "expires_at", postgresql_where=text("state <> 'expired'")),
         Index("jobs_unfinished", "model_id", "state", postgresql_where=text("finished_at IS NULL")),

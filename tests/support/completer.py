@@ -106,7 +106,7 @@ class Completer:
 
     def _samples(self, chunk: Chunk) -> Samples:
         with transaction(self.engine) as session:
-            statement = job_statements.inputs_of_run(chunk.job_id, chunk.first_sample, chunk.num_samples)
+            statement = job_statements.inputs_of_chunks([chunk.id])
             inputs = session.scalars(statement).all()
         plan = ChunkPlan(chunk.position, chunk.first_sample, chunk.num_samples)
         runs = list(runs_of_chunk([i.first_sample for i in inputs], [i.num_samples for i in inputs], plan))

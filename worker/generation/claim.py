@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -49,8 +50,9 @@ def claim(engine: Engine, claimant: Claimant, turn: Turn = ANY_TURN) -> list[Wor
         statement = claims.lease(chosen, claimant.owner, claimant.lease)
         chunks = session.scalars(statement, execution_options={"populate_existing": True}).all()
         jobs = _start(session, {chunk.job_id for chunk in chunks})
+        inputs = _inputs(session, chosen)
         return [
-            _work(session, chunk, jobs[chunk.job_id], claimant.lease)
+            _work(chunk, jobs[chunk.job_id], inputs[chunk.id], claimant.lease)
             for chunk in sorted(chunks, key=lambda c: c.id)
         ]
 
@@ -97,10 +99,15 @@ def _start(session: Session, job_ids: Collection[UUID]) -> dict[UUID, Job]:
     return {job.id: job for job in session.scalars(select(Job).where(Job.id.in_(job_ids)))}
 
 
-def _work(session: Session, chunk: Chunk, job: Job, lease: timedelta) -> Work:
-    inputs = session.scalars(
-        job_statements.inputs_of_run(job.id, chunk.first_sample, chunk.num_samples)
-    ).all()
+def _inputs(session: Session, chunk_ids: Collection[int]) -> Mapping[int, list[JobInput]]:
+    """The conditions of each chunk, read at once: a batch may be of 64 jobs."""
+    found: dict[int, list[JobInput]] = defaultdict(list)
+    for row, chunk_id in session.execute(job_statements.inputs_of_chunks(chunk_ids)):
+        found[chunk_id].append(row)
+    return found
+
+
+def _work(chunk: Chunk, job: Job, inputs: Sequence[JobInput], lease: timedelta) -> Work:
     plan = ChunkPlan(chunk.position, chunk.first_sample, chunk.num_samples)
     runs = runs_of_chunk([row.first_sample for row in inputs], [row.num_samples for row in inputs], plan)
     if chunk.token is None or chunk.lease_expires_at is None:

@@ -38,7 +38,7 @@ def settle(session: Session, storage: Storage, chunk: Chunk, max_attempts: int) 
     Raises DatabaseUnavailable, StorageUnavailable.
     """
     lease = chunk.id, chunk.token or 0
-    statement = job_statements.inputs_of_run(chunk.job_id, chunk.first_sample, chunk.num_samples)
+    statement = job_statements.inputs_of_chunks([chunk.id])
     inputs = session.scalars(statement).all()
     if len(inputs) > 1:
         _split(session, chunk, inputs[len(inputs) // 2].first_sample, tries_before_split(max_attempts) - 1)

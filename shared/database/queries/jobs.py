@@ -60,16 +60,16 @@ def inputs_of_job(job_id: UUID) -> Select[JobInput]:
     return select(JobInput).where(JobInput.job_id == job_id).order_by(JobInput.position)
 
 
-def inputs_of_run(job_id: UUID, first_sample: int, num_samples: int) -> Select[JobInput]:
-    """The conditions whose samples overlap a run of the job's samples, in order."""
+def inputs_of_chunks(chunk_ids: Collection[int]) -> Select[JobInput, int]:
+    """The conditions whose samples overlap the runs of these chunks, in order, each with its chunk's id."""
+    overlap = (JobInput.first_sample < Chunk.first_sample + Chunk.num_samples) & (
+        JobInput.first_sample + JobInput.num_samples > Chunk.first_sample
+    )
     return (
-        select(JobInput)
-        .where(
-            JobInput.job_id == job_id,
-            JobInput.first_sample < first_sample + num_samples,
-            JobInput.first_sample + JobInput.num_samples > first_sample,
-        )
-        .order_by(JobInput.position)
+        select(JobInput, Chunk.id)
+        .join_from(Chunk, JobInput, (JobInput.job_id == Chunk.job_id) & overlap)
+        .where(Chunk.id.in_(chunk_ids))
+        .order_by(Chunk.id, JobInput.position)
     )
 
 
