@@ -28,6 +28,13 @@ from worker.inference.engine import Engine
 LEASE = timedelta(seconds=30)
 
 
+@pytest.fixture
+def engine(database_url: str) -> Iterator[DatabaseEngine]:
+    made = sync_engine(database_url)
+    yield made
+    made.dispose()
+
+
 @pytest.fixture(scope="module")
 def catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
     return tiny_catalog(tmp_path_factory.mktemp("models"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -13,7 +12,7 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 
-from shared.database.engines import sync_engine, transaction
+from shared.database.engines import transaction
 from shared.database.queries import claims, leases
 from shared.database.queries.leases import StoredPart
 from shared.errors import LeaseLost
@@ -30,13 +29,6 @@ from worker.generation.retention import expire_results
 from worker.generation.work import Work
 
 PART = StoredPart("results/part", 10, "0" * 64, "cpu")
-
-
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    made = sync_engine(database_url)
-    yield made
-    made.dispose()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Engine, func, select
 
-from shared.database.engines import sync_engine, transaction
+from shared.database.engines import transaction
 from shared.database.tables import Chunk
 from shared.jobs.states import ChunkState, JobState
 from shared.storage.objects import open_storage
@@ -24,13 +24,6 @@ from tests.support.models import tiny_catalog
 from tests.support.processes import wait_until
 
 Start = Callable[..., subprocess.Popen[bytes]]
-
-
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    made = sync_engine(database_url)
-    yield made
-    made.dispose()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -10,7 +9,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Engine, select, text
 
-from shared.database.engines import sync_engine, transaction
+from shared.database.engines import transaction
 from shared.database.queries.idempotency import save_key
 from shared.database.queries.leases import StoredPart
 from shared.database.tables import IdempotencyKey
@@ -22,13 +21,6 @@ from worker.generation.complete import complete
 from worker.generation.retention import forget_idempotency_keys, sweep_results
 
 NOW, HOUR = timedelta(seconds=-1), timedelta(hours=1)
-
-
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    made = sync_engine(database_url)
-    yield made
-    made.dispose()
 
 
 @pytest.fixture

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.dialects import postgresql
 
-from shared.database.engines import sync_engine, transaction
+from shared.database.engines import transaction
 from shared.database.queries import claims
 from shared.jobs.lanes import Lane, Turn
 from tests.support.jobs import save_job
@@ -20,13 +18,6 @@ from worker.generation.claim import Claimant, claim
 HELD = {"gem-1-bulk": [1], "gem-1-sc": [1]}
 BULK = {"lane": str(Lane.BULK)}
 PATIENCE = timedelta(minutes=5)
-
-
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    made = sync_engine(database_url)
-    yield made
-    made.dispose()
 
 
 def taken(engine: Engine, batch: int = 1, turn: Turn | None = None) -> list[UUID]:

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import Engine, text
 
-from shared.database.engines import sync_engine, transaction
+from shared.database.engines import transaction
 from tests.support.jobs import save_job
 from tests.support.processes import wait_until
 from worker.generation.claim import Claimant
 from worker.generation.watchdog import Sign, Watchdog, watched
 
 PATIENCE = timedelta(seconds=0.2)
-
-
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    made = sync_engine(database_url)
-    yield made
-    made.dispose()
 
 
 class Dog:

@@ -69,7 +69,7 @@ def _opening(outcomes: Sequence[Outcome]) -> Iterator[str]:
         "functions of `tests/system/chaos/invariants.py`.",
         "",
         "Not counted as broken: objects that a lost attempt left under its own token. No row names them, so",
-        "no result can hold them; they are deleted with their job.",
+        "no result can hold them; upkeep deletes them an hour later.",
         "",
     )
 
