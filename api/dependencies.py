@@ -17,6 +17,7 @@ from api.auth import Doorkeeper
 from api.services.admission import Gate
 from api.services.catalog import LiveCatalog
 from api.services.links import LinkSigner
+from api.services.respite import Respite
 from api.services.watch import JobWatch
 from shared.catalog import Catalog, Model, Offer
 from shared.database.engines import async_transaction
@@ -95,6 +96,10 @@ def _base_url(request: Request, plugs: PlugsOf) -> str:
     return (plugs.settings.public_url or str(request.base_url)).rstrip("/")
 
 
+def _respite(request: Request) -> Respite:
+    return cast(Respite, request.state.respite)
+
+
 # The scope "function" ends the transaction before the answer leaves: a 202 is never sent for a job that was
 # not saved, and a download holds no connection.
 Work = Annotated[UnitOfWork, Depends(_unit_of_work, scope="function")]
@@ -102,3 +107,4 @@ WorkspaceId = Annotated[int, Depends(_workspace)]
 OfferOf = Annotated[Offer, Depends(_offer)]
 ModelOf = Annotated[Model, Depends(_model)]
 BaseUrl = Annotated[str, Depends(_base_url)]
+RespiteOf = Annotated[Respite, Depends(_respite)]

@@ -33,6 +33,7 @@ from shared.errors import (
     QueryRejected,
     ResultGone,
     ResultLate,
+    StorageUnavailable,
     Unavailable,
     WorkspaceFull,
 )
@@ -54,6 +55,10 @@ STATUS_OF: Mapping[type[Exception], HTTPStatus] = {
     WorkspaceFull: HTTPStatus.TOO_MANY_REQUESTS,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     GeneQueueError: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+# What callers are told where an error's own text, for the operator, says how this server is built.
+_TOLD: Mapping[type[Exception], str] = {
+    StorageUnavailable: "The storage behind this server does not answer now. Try again in a few seconds.",
 }
 _RETRY_AFTER_SECONDS = "2"
 _ROOM_AFTER_SECONDS = "30"
@@ -113,8 +118,9 @@ async def _domain_error(request: Request, error: Exception) -> Response:
             "request.failed", error=str(error), kind=type(error).__name__, cause=repr(error.__cause__)
         )
     request.state.database_away = isinstance(error, DatabaseUnavailable)
-    faults = error.faults if isinstance(error, InvalidInput) else (Fault("", str(error)),)
-    return _answer(request.scope, status, str(error), faults, code=_snake(type(error).__name__))
+    told = _TOLD.get(type(error), str(error))
+    faults = error.faults if isinstance(error, InvalidInput) else (Fault("", told),)
+    return _answer(request.scope, status, told, faults, code=_snake(type(error).__name__))
 
 
 async def _framework_error(request: Request, error: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""The API process, composed: settings and plugs in, an app out. `uvicorn --factory api.main:create_app`."""
+"""The API process, composed: settings and plugs in, an app out. `python -m api` serves it."""
 
 from __future__ import annotations
 
@@ -96,6 +96,12 @@ def build_app(settings: ApiSettings) -> FastAPI:
     app.add_middleware(CollapseSlashes)
     app.add_middleware(RequestContext)
     return app
+
+
+def leave(app: FastAPI) -> None:
+    """Have a running app prepare its end: readiness says no, and who waits is answered now."""
+    plugs: Plugs = app.state.plugs
+    plugs.watch.close()
 
 
 def _lifespan(settings: ApiSettings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:

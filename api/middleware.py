@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars, clear_contextvars
 
+from api.services.respite import Respite
 from shared.metrics import REQUEST_SECONDS, SUBMITS
 
 log = structlog.get_logger()
@@ -25,7 +25,6 @@ _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _JOB = re.compile(r"/(?:model-queries|downloads)/([0-9a-fA-F-]{36})(?:/|$)")
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _SUBMIT = "/api/models/{model_id}/predict"
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0  # seconds
 _SLASHES, _RAW_SLASHES = re.compile(r"/{2,}"), re.compile(rb"/{2,}")
 
 
@@ -87,31 +86,30 @@ class RequestContext:
 
 
 class Patience:
-    """Asks a GET again for as long as the database is away, `patience` at most.
+    """Asks again for as long as the database is away, `patience` at most, whatever may be asked again.
 
-    A client that does not retry sees a slow answer where Postgres is started again, and no 503. Whatever
-    finds the database away says so in `scope["state"]["database_away"]`.
+    A client that does not retry sees a slow answer where Postgres is started again, and no 503. That is every
+    GET, and whatever failed before its body was read: what ends a job may be said twice, and a route that
+    saves something new sees to that itself, with the same `scope["state"]["respite"]`. Whatever finds the
+    database away says so in `scope["state"]["database_away"]`.
     """
 
     def __init__(self, app: ASGIApp, patience: timedelta) -> None:
-        self._app, self._patience = app, patience.total_seconds()
+        self._app, self._patience = app, patience
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The wrapped app, as often as it takes."""
-        if scope["type"] != "http" or scope["method"] != "GET":
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        pause, away_since = _FIRST_PAUSE, None
+        respite = scope.setdefault("state", {})["respite"] = Respite(self._patience)
         while True:
-            attempt = _Attempt(scope, send)
-            await self._app(scope, receive, attempt.send)
+            attempt, began = _Attempt(scope, receive, send), time.monotonic()
+            await self._app(scope, attempt.receive, attempt.send)
             if not attempt.held:
                 return
-            away_since = away_since or time.monotonic()
-            if time.monotonic() - away_since + pause > self._patience:
+            if not await respite.granted(began):
                 break
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
         for message in attempt.held:
             await send(message)
 
@@ -121,13 +119,20 @@ class _Attempt:
     """One run of the app: its answer goes out, unless it says that the database is away."""
 
     scope: Scope
+    body: Receive
     out: Send
+    read: bool = False
     held: list[Message] = field(default_factory=list)
 
+    async def receive(self) -> Message:
+        self.read = True
+        return await self.body()
+
     async def send(self, message: Message) -> None:
-        away = self.scope.get("state", {}).get("database_away", False)
+        away = self.scope["state"].get("database_away", False)
         refusal = message.get("status") == HTTPStatus.SERVICE_UNAVAILABLE
-        if self.held or (away and refusal):
+        repeatable = self.scope["method"] == "GET" or not self.read
+        if self.held or (away and refusal and repeatable):
             self.held.append(message)
         else:
             await self.out(message)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import typer
 
-from cli import jobs, keys, models, train
+from cli import canaries, jobs, keys, models, train
 from cli.console import complain
 from cli.doctor.command import doctor
 from cli.evaluate import evaluate
 from cli.submit import status, submit
-from cli.up import up
+from cli.up import restart, up
 from shared.errors import GeneQueueError, InvalidInput
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(up)
+app.command()(restart)
 app.command()(submit)
 app.command()(status)
 app.command()(doctor)
@@ -26,6 +27,7 @@ app.command()(evaluate)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(models.app, name="models")
 app.add_typer(keys.app, name="keys")
+app.add_typer(canaries.app, name="canaries")
 app.add_typer(train.app, name="train")
 
 

@@ -14,4 +14,4 @@ COPY models ./models
 
 RUN useradd --create-home genequeue
 USER genequeue
-CMD ["uvicorn", "api.main:create_app", "--factory", "--host", "0.0.0.0", "--port", "8000"]
+CMD ["python", "-m", "api", "--host", "0.0.0.0"]

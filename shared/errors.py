@@ -27,6 +27,7 @@ GeneQueueError
 ├── GenerationError              a model's output that is not a valid result
 ├── OutOfMemory                  a batch that is too large for this worker's memory
 ├── DeviceLost (fatal)           a device that computes nothing any more in this process
+├── DeviceDiffers                a device that gives other bits than those of its kind
 ├── JobFailed                    a job that ended without a result while its caller waited
 ├── ResultLate                   a job whose caller waited as long as it may; the job goes on
 ├── ResultDamaged                a stored part that is missing or is not what was stored
@@ -35,6 +36,7 @@ GeneQueueError
 ├── SetupError                   this machine or its configuration cannot run what was asked
 └── Unavailable (retryable)      a server that does not answer
     ├── DatabaseUnavailable
+    ├── OutcomeUnknown           something that may have been saved, or not
     ├── ServiceFull              as much open work as all workspaces together may have
     ├── StorageUnavailable
     └── BrokerUnavailable
@@ -172,6 +174,10 @@ class DeviceLost(GeneQueueError):
     fatal = True
 
 
+class DeviceDiffers(GeneQueueError):
+    """A device that gives other bits than the others of its kind; the text says what to do."""
+
+
 class JobFailed(GeneQueueError):
     """A job that ended without a result while its caller waited for it."""
 
@@ -206,6 +212,10 @@ class Unavailable(GeneQueueError):
 
 class DatabaseUnavailable(Unavailable):
     """Postgres does not answer."""
+
+
+class OutcomeUnknown(Unavailable):
+    """Postgres went away while something was being saved: it may be there or not."""
 
 
 class ServiceFull(Unavailable):

@@ -10,16 +10,13 @@ class Queue(StrEnum):
     """The queues of the broker."""
 
     GENERATION = "genequeue.generation"  # wake-ups for workers that hold a model
-    UPKEEP = "genequeue.upkeep"  # periodic work, done by the cpu worker
+    UPKEEP = "genequeue.upkeep"  # what the cpu worker is to do at once; it looks around by its own clock, too
 
 
 class Task(StrEnum):
     """The names of the tasks."""
 
     GENERATE = "generation.wake"  # there may be chunks to claim
-    SWEEP = "upkeep.sweep"  # take back expired leases, wake up sleepers
-    EXPIRE = "upkeep.expire"  # delete results whose time is over
-    TIDY = "upkeep.tidy"  # delete objects that no row points at
 
 
 @dataclass(frozen=True, slots=True)

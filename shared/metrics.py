@@ -24,7 +24,9 @@ for _registry in (API, WORKER):
     ProcessCollector(registry=_registry)
 
 _MODEL = ("model",)
+_BY_LANE = ("model", "lane")
 _VERSION = ("model", "version")
+_QUEUE = ("model", "version", "lane")
 _WAITS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 1800)
 _FILLS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 
@@ -44,17 +46,16 @@ class Gauge:
 
 # The API reads these off the rows: every API process shows the same.
 ROWS_READABLE = Gauge("genequeue_rows_readable", "1 if Postgres answered; 0, and no other gauge, if not.")
-OPEN_CHUNKS = Gauge(
-    "genequeue_open_chunks", "Chunks that are queued or run.", labels=("model", "version", "state")
-)
+OPEN_CHUNKS = Gauge("genequeue_open_chunks", "Chunks that are queued or run.", (*_QUEUE, "state"))
 OPEN_SAMPLES = Gauge(
-    "genequeue_open_samples", "Samples of the chunks that are queued or run.", ("model", "version", "state")
+    "genequeue_open_samples", "Samples of the chunks that are queued or run.", (*_QUEUE, "state")
 )
 OLDEST_QUEUED = Gauge(
-    "genequeue_oldest_queued_seconds", "How long the oldest queued chunk has waited.", labels=_VERSION
+    "genequeue_oldest_queued_seconds", "How long the oldest queued chunk has waited.", labels=_QUEUE
 )
 OPEN_JOBS = Gauge("genequeue_open_jobs", "Jobs that are queued or run.", ("model", "state"))
 LIVE_WORKERS = Gauge("genequeue_live_workers", "Generation workers that were heard of lately.")
+LIVE_UPKEEP = Gauge("genequeue_live_upkeep", "Upkeep workers whose sweep went through lately.")
 HOLDING_WORKERS = Gauge("genequeue_holding_workers", "Live workers that hold the version.", labels=_VERSION)
 GAUGES = (
     ROWS_READABLE,
@@ -63,6 +64,7 @@ GAUGES = (
     OLDEST_QUEUED,
     OPEN_JOBS,
     LIVE_WORKERS,
+    LIVE_UPKEEP,
     HOLDING_WORKERS,
 )
 
@@ -82,7 +84,7 @@ SUBMITS = Counter(
 CLAIM_WAIT = Histogram(
     "genequeue_claim_wait_seconds",
     "From a chunk's queuing to its claim.",
-    _MODEL,
+    _BY_LANE,
     registry=WORKER,
     buckets=_WAITS,
 )
@@ -96,16 +98,16 @@ BATCH_FILL = Histogram(
 BATCH_SECONDS = Histogram(
     "genequeue_batch_seconds", "Computing a batch.", _MODEL, registry=WORKER, buckets=_WAITS
 )
-SAMPLES = Counter("genequeue_samples", "Samples computed and stored.", _MODEL, registry=WORKER)
+SAMPLES = Counter("genequeue_samples", "Samples computed and stored.", _BY_LANE, registry=WORKER)
 ATTEMPTS = Counter(
     "genequeue_chunk_attempts",
     "Ends of attempts: done, failed, given_back (a server was away) or lease_lost.",
-    ("model", "outcome"),
+    (*_BY_LANE, "outcome"),
     registry=WORKER,
 )
 JOBS_FAILED = Counter("genequeue_jobs_failed", "Jobs that ended without a result.", registry=WORKER)
 
 # What upkeep counts.
 LEASES_TAKEN_BACK = Counter(
-    "genequeue_leases_taken_back", "Leases whose worker stopped answering.", _MODEL, registry=WORKER
+    "genequeue_leases_taken_back", "Leases whose worker stopped answering.", _BY_LANE, registry=WORKER
 )

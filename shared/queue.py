@@ -15,6 +15,9 @@ from shared.messages import Message, Queue
 
 log = structlog.get_logger()
 
+# Where so many wake-ups lie, whoever can hear one hears it; more would only pile up while nobody does.
+_ENOUGH = 8
+
 
 def celery_app(name: str, redis_url: str) -> Celery:
     """A Celery app with the settings that survived kills, stops and cut connections of the broker."""
@@ -87,8 +90,11 @@ class WakeUps:
                 self._send(message)
 
     def _send(self, message: Message) -> None:
+        task, queue = str(message.task), str(message.queue)
         try:
-            self._app.send_task(str(message.task), queue=str(message.queue), retry=False, expires=60)
+            with self._app.producer_or_acquire() as producer:
+                if producer.channel.queue_declare(queue).message_count < _ENOUGH:
+                    self._app.send_task(task, queue=queue, retry=False, expires=60, producer=producer)
         except Exception as error:  # noqa: BLE001 - the thread's edge: it must outlive whatever a broker does
             # Upkeep wakes the workers as soon as the broker is back.
             log.warning("wake_up.not_sent", task=str(message.task), error=str(error))

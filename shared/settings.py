@@ -61,6 +61,7 @@ class ApiSettings(ServerSettings):
     link_lifetime: timedelta = timedelta(hours=1)
     result_lifetime: timedelta = timedelta(days=30)
     stream_wait: timedelta = timedelta(minutes=9)  # clients give up after ten
+    event_silence: timedelta = timedelta(seconds=15)  # proxies close a stream that is silent for longer
     database_pool_size: int = Field(default=10, gt=0)
     database_patience: timedelta = timedelta(seconds=20)  # of a GET: the clients give up after thirty
     samples_per_chunk: int | None = Field(default=None, gt=0)
@@ -79,6 +80,7 @@ class WorkerSettings(ServerSettings):
     lease: timedelta = timedelta(seconds=10)
     heartbeat: timedelta = timedelta(seconds=2)
     max_attempts: int = Field(default=3, gt=0)
+    look_interval: timedelta = timedelta(seconds=2)  # for work, also when no wake-up comes
     sweep_interval: timedelta = timedelta(seconds=2)
     expire_interval: timedelta = timedelta(minutes=1)
     tidy_interval: timedelta = timedelta(minutes=15)

@@ -1,30 +1,32 @@
-"""The generation worker: loads the newest models, then answers wake-ups. `python -m worker.gpu`."""
+"""The generation worker: loads the newest models, then answers wake-ups and looks for work without them.
+
+`python -m worker.gpu`.
+"""
 
 from __future__ import annotations
-
-import os
-import secrets
-import socket
 
 import structlog
 
 from shared.catalog import Catalog
 from shared.database.engines import sync_engine
-from shared.messages import WAKE_GENERATION, Queue
-from shared.queue import WakeUps, celery_app
+from shared.messages import Queue
+from shared.queue import celery_app
 from shared.settings import WorkerSettings
 from shared.shelf import Shelf
 from shared.storage.objects import Credentials, open_storage
+from worker.generation.canary import canary_of, compare
 from worker.generation.claim import Claimant
 from worker.generation.engines import Engines
 from worker.generation.following import followed
 from worker.generation.heartbeat import Heartbeat, WorkerCard
-from worker.generation.pipeline import Pipeline, Plugs
+from worker.generation.pipeline import Pipeline
+from worker.generation.plugs import Plugs
 from worker.generation.watchdog import Watchdog, watched
 from worker.inference.devices import choose_device, device_name
 from worker.inference.engine import Engine
 from worker.tasks import generation
-from worker.tasks.process import end_at_once, run_worker, start
+from worker.tasks.clock import Round, ticking
+from worker.tasks.process import end_at_once, end_in_order_when_told, name_of_this_process, run_worker, start
 
 log = structlog.get_logger()
 
@@ -37,8 +39,8 @@ def run(settings: WorkerSettings) -> None:
     device = choose_device(settings.device)
     with followed(database, shelf):
         engines = Engines(shelf, lambda model: Engine.open(model, device), settings.models_in_memory)
-        engines.preload()
-        worker_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+        engines.preload(lambda engine, digest: compare(database, canary_of(engine, digest)))
+        worker_id = name_of_this_process()
         card = WorkerCard(worker_id, device_name(device), engines.claimable)
         claimant = Claimant(
             worker_id, engines.claimable, settings.lease, settings.batch_samples, settings.bulk_patience
@@ -53,12 +55,15 @@ def run(settings: WorkerSettings) -> None:
 def answer_wake_ups(settings: WorkerSettings, pipeline: Pipeline, card: WorkerCard) -> None:
     """Work until the process is told to stop."""
     app = celery_app("genequeue.gpu", settings.redis_url.get_secret_value())
-    generation.register(app, pipeline, settings.memory_bytes)
+    drains = generation.Drains(pipeline, settings.memory_bytes)
+    generation.register(app, drains)
     log.info("worker.ready", worker=card.id, device=card.device, models=card.models())
-    # What was queued while no worker lived is not waited for.
-    WakeUps(app).ask(WAKE_GENERATION)
-    run_worker(app, Queue.GENERATION)
-    pipeline.close()
+    end_in_order_when_told()  # work begins before Celery is up
+    with ticking([Round("look", settings.look_interval, drains.unasked)], end_at_once):
+        try:
+            run_worker(app, Queue.GENERATION)
+        finally:
+            drains.close()
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Response
 
-from api.dependencies import BaseUrl, PlugsOf, Work, WorkspaceId
+from api.dependencies import BaseUrl, PlugsOf, RespiteOf, Work, WorkspaceId
 from api.routes.receiving import Submit
 from api.routes.shown import job_body
 from api.schemas.errors import ErrorBody
@@ -15,6 +15,7 @@ from api.schemas.wishes import Wishes
 from api.services import ending
 from api.services.retry import failed_of
 from api.services.status import job_of
+from shared.database.engines import async_transaction
 from shared.errors import NothingToRetry
 
 router = APIRouter(prefix="/api/model-queries/{query_id}", tags=["Model queries"])
@@ -52,8 +53,8 @@ async def delete(query_id: str, workspace_id: WorkspaceId, work: Work, plugs: Pl
 async def retry_failed(
     query_id: str,
     workspace_id: WorkspaceId,
-    work: Work,
     plugs: PlugsOf,
+    respite: RespiteOf,
     base_url: BaseUrl,
     response: Response,
 ) -> Accepted:
@@ -61,14 +62,15 @@ async def retry_failed(
 
     Its inputs are numbered anew, so samples of an input differ from those it would have had here.
     """
-    job = await job_of(work.session, query_id, workspace_id)
-    failed = await failed_of(work.session, job)
+    async with async_transaction(plugs.engine) as session:
+        job = await job_of(session, query_id, workspace_id)
+        failed = await failed_of(session, job)
     offer = await plugs.models.held(job.model_id, job.model_version)
     if offer is None:
         raise NothingToRetry(
             f"Version {job.model_version} of {job.model_id} is not on this server any more. "
             "Submit the failed inputs as a new query."
         )
-    received = await Submit(plugs, offer, workspace_id, Wishes()).retry(failed, work)
+    received = await Submit(plugs, offer, workspace_id, Wishes(), respite).retry(failed)
     response.headers["Location"] = f"{base_url}/api/model-queries/{received.job_id}"
     return Accepted(modelQueryId=received.job_id)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
@@ -28,8 +27,6 @@ log = structlog.get_logger()
 
 router = APIRouter(prefix="/api/model-queries/{query_id}", tags=["Model queries"])
 
-SILENCE = timedelta(seconds=15)  # proxies close what is silent for longer
-
 
 @router.get(
     "/events",
@@ -50,8 +47,9 @@ async def events(
 ) -> EventList | Response:
     """Every event after `Last-Event-ID`, then each new one; ends after the one that ends the query.
 
-    An event's `id` is its number, from 1 without gaps. A browser's EventSource carries on by itself. With
-    `Accept: application/json` the answer is the list of what happened so far, and does not wait.
+    An event's `id` is its number, from 1 without gaps. A browser's EventSource carries on by itself, also
+    where the stream ends early because the server is restarted. With `Accept: application/json` the answer is
+    the list of what happened so far, and does not wait.
     """
     job = await job_of(work.session, query_id, workspace_id)
     if accepts(request.headers.get("accept", ""), JSON):
@@ -71,9 +69,9 @@ async def _texts(plugs: Plugs, job_id: UUID, seen: int) -> AsyncIterator[str]:
         for event in events:
             seen = event.number
             yield event_text(event)
-        if over:
+        if over or plugs.watch.closed:
             return
-        if not await plugs.watch.changed(job_id, seen, SILENCE):
+        if not await plugs.watch.changed(job_id, seen, plugs.settings.event_silence):
             yield COMMENT
 
 

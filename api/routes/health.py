@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 
 from api.dependencies import PlugsOf
 from api.schemas.health import Alive, Readiness
-from api.services.health import OK, check_all
+from api.services.health import ENDING, OK, check_all
 
 router = APIRouter(prefix="/health", tags=["Health"])
 
@@ -25,8 +25,13 @@ async def live() -> Alive:
     responses={503: {"model": Readiness, "description": "Something that it needs does not answer."}},
 )
 async def ready(plugs: PlugsOf, response: Response) -> Readiness:
-    """200 when Postgres, the storage and the catalog answer; otherwise 503, saying which does not."""
+    """200 when Postgres, the storage and the catalog answer; otherwise 503, saying which does not.
+
+    503 too where the process is about to end: it answers, but should get no new callers.
+    """
     checks = await check_all(plugs.engine, plugs.storage, plugs.catalog)
+    if plugs.watch.closed:
+        checks["process"] = ENDING
     broken = [str(model) for model in plugs.catalog.broken]
     if all(verdict == OK for verdict in checks.values()):
         return Readiness(status="ready", checks=checks, broken_models=broken)

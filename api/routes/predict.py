@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import pyarrow as pa
+import structlog
 from fastapi import APIRouter, Header, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from api.dependencies import BaseUrl, OfferOf, Plugs, PlugsOf, Work, WorkspaceId
+from api.dependencies import BaseUrl, OfferOf, Plugs, PlugsOf, RespiteOf, WorkspaceId
 from api.routes.receiving import Submit
 from api.routes.shown import job_body
 from api.schemas.accept import accepts
@@ -28,9 +29,12 @@ from api.services.live import CallerGone, Following, finished_parts
 from api.services.results import header_of, read_part
 from api.services.status import job_behind_link
 from shared.database.engines import async_transaction
+from shared.errors import DatabaseUnavailable
 from shared.results.arrow_form import MEDIA_TYPE, ArrowStream
 from shared.results.header import ResultHeader
 from shared.storage.port import Storage
+
+log = structlog.get_logger()
 
 router = APIRouter(prefix="/api/models", tags=["Predict"])
 
@@ -63,8 +67,8 @@ _CANCEL_HELP = "Seconds after which what is not done is not begun any more."
 async def predict(
     offer: OfferOf,
     workspace_id: WorkspaceId,
-    work: Work,
     plugs: PlugsOf,
+    respite: RespiteOf,
     request: Request,
     response: Response,
     base_url: BaseUrl,
@@ -79,18 +83,23 @@ async def predict(
     wishes = read_wishes(idempotency_key, prefer, cancel_after)
     body = await read_body(request, plugs.settings.max_body_bytes)
     query = await run_in_threadpool(body.json)
-    submit = Submit(plugs, offer, workspace_id, wishes)
-    received = await submit.receive(query, work)
+    received = await Submit(plugs, offer, workspace_id, wishes, respite).receive(query)
     location = f"{base_url}/api/model-queries/{received.job_id}"
     headers = {"Location": location} | ({"Idempotent-Replayed": "true"} if received.replayed else {})
     if accepts(request.headers.get("accept", ""), MEDIA_TYPE):
-        job = await job_behind_link(work.session, received.job_id)
-        following = Following(plugs.engine, job.id, job.samples_total, plugs.settings.stream_wait)
-        return LiveResult(following, await header_of(job, plugs.models), plugs.storage, headers)
+        following, header = await respite.ride_out(lambda _: _followed(plugs, received.job_id))
+        return LiveResult(following, header, plugs.storage, headers)
     if wishes.wait is not None:
         return AwaitedAnswer(plugs, received.job_id, wishes.wait, base_url, headers)
     response.headers.update(headers)
     return Accepted(modelQueryId=received.job_id)
+
+
+async def _followed(plugs: Plugs, job_id: UUID) -> tuple[Following, ResultHeader]:
+    async with async_transaction(plugs.engine) as session:
+        job = await job_behind_link(session, job_id)
+        header = await header_of(job, plugs.models)
+    return Following(plugs.engine, job.id, job.samples_total, plugs.settings.stream_wait), header
 
 
 class LiveResult(Response):
@@ -148,10 +157,18 @@ class AwaitedAnswer(Response):
         """Wait, then answer."""
         over = await self._plugs.watch.changed(self._job_id, None, self._patience)
         answer = Accepted(modelQueryId=self._job_id).model_dump(mode="json")
-        if over:
+        status = HTTPStatus.ACCEPTED
+        if over and (state := await self._state()):
+            answer, status = answer | state, HTTPStatus.OK
+        await JSONResponse(answer, status, headers=self._sent)(scope, receive, send)
+
+    async def _state(self) -> dict[str, Any] | None:
+        """The whole state; None while the database is away, for the query was accepted in any case."""
+        try:
             async with async_transaction(self._plugs.engine) as session:
                 job = await job_behind_link(session, self._job_id)
                 body = await job_body(session, job, self._plugs, self._base_url)
-            answer |= body.model_dump(mode="json")
-        status = HTTPStatus.OK if over else HTTPStatus.ACCEPTED
-        await JSONResponse(answer, status, headers=self._sent)(scope, receive, send)
+        except DatabaseUnavailable as error:
+            log.warning("predict.state_not_read", error=str(error))
+            return None
+        return body.model_dump(mode="json")

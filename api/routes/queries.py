@@ -11,13 +11,14 @@ from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
-from api.dependencies import BaseUrl, PlugsOf, Work, WorkspaceId
+from api.dependencies import BaseUrl, PlugsOf, RespiteOf, Work, WorkspaceId
 from api.routes.shown import etag_of, job_body, seen_number
 from api.schemas.accept import accepts
 from api.schemas.jobs import Failed, JobBody, Ready, Waiting
 from api.schemas.streams import JSON, stream_result
 from api.services.results import open_parts, stored_result, why_ended
 from api.services.status import job_id_of, job_of
+from shared.database.engines import async_transaction
 from shared.jobs.states import JobState
 from shared.results import arrow_form, json_form
 
@@ -55,8 +56,8 @@ async def status(
 async def full_state(
     query_id: str,
     workspace_id: WorkspaceId,
-    work: Work,
     plugs: PlugsOf,
+    respite: RespiteOf,
     base_url: BaseUrl,
     response: Response,
     wait: Annotated[float, Query(ge=0, le=60, description="Seconds to wait for something to happen.")] = 0,
@@ -67,15 +68,23 @@ async def full_state(
     With `wait` the answer comes as soon as something happens after the state of `If-None-Match`, or after the
     present one without it; at once for a query that is over.
     """
-    seen = seen_number(if_none_match)
+    seen, job_id, longest = seen_number(if_none_match), job_id_of(query_id), timedelta(seconds=wait)
+
+    async def state(_: bool) -> tuple[str, JobBody | None]:
+        async with async_transaction(plugs.engine) as session:
+            job = await job_of(session, query_id, workspace_id)
+            body = None if seen == job.events else await job_body(session, job, plugs, base_url)
+        return etag_of(job), body
+
     if wait:
-        await plugs.watch.for_change(job_id_of(query_id), workspace_id, seen, timedelta(seconds=wait))
-    job = await job_of(work.session, query_id, workspace_id)
-    etag = {"ETag": etag_of(job), "Cache-Control": "no-cache"}
-    if seen == job.events:
-        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=etag)
-    response.headers.update(etag)
-    return await job_body(work.session, job, plugs, base_url)
+        await respite.ride_out(lambda _: plugs.watch.for_change(job_id, workspace_id, seen, longest))
+    # A try of its own: where the database goes away behind a wait, nobody waits a second time.
+    etag, body = await respite.ride_out(state)
+    headers = {"ETag": etag, "Cache-Control": "no-cache"}
+    if body is None:
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    response.headers.update(headers)
+    return body
 
 
 @router.get(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import product
 from typing import Any
 
 from prometheus_client import generate_latest
@@ -15,8 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from shared import metrics
 from shared.database.engines import async_transaction
 from shared.database.queries import diagnosis
-from shared.database.queries.workers import live_workers
+from shared.database.queries.workers import live_upkeep, live_workers
 from shared.errors import DatabaseUnavailable
+from shared.jobs.lanes import Lane
 from shared.jobs.states import ChunkState
 
 _HEARD_OF = timedelta(seconds=15)
@@ -32,6 +34,7 @@ class Snapshot:
     work: Sequence[Any]
     jobs: Sequence[Any]
     workers: Sequence[Collection[Version]]
+    upkeep: int = 0
 
 
 async def all_figures(engine: AsyncEngine, offered: Collection[Version]) -> bytes:
@@ -56,16 +59,16 @@ def families(snapshot: Snapshot | None, offered: Collection[Version]) -> Iterato
 
 
 def _work_families(snapshot: Snapshot, offered: Collection[Version]) -> Iterator[Metric]:
-    rows = {(model, version, state): rest for model, version, state, *rest in snapshot.work}
+    rows = {tuple(row[:4]): row[4:] for row in snapshot.work}
     chunks, samples = metrics.OPEN_CHUNKS.family(), metrics.OPEN_SAMPLES.family()
     oldest = metrics.OLDEST_QUEUED.family()
-    for model, version in sorted({*offered, *((model, version) for model, version, _ in rows)}):
-        for state in _OPEN:
-            count, total, age = rows.get((model, version, state), (0, 0, timedelta()))
-            chunks.add_metric((model, str(version), state), count)
-            samples.add_metric((model, str(version), state), total)
-            if state is ChunkState.QUEUED:
-                oldest.add_metric((model, str(version)), age.total_seconds())
+    versions = sorted({*offered, *((model, version) for model, version, *_ in rows)})
+    for (model, version), lane, state in product(versions, Lane, _OPEN):
+        count, total, age = rows.get((model, version, lane, state), (0, 0, timedelta()))
+        chunks.add_metric((model, str(version), lane, state), count)
+        samples.add_metric((model, str(version), lane, state), total)
+        if state is ChunkState.QUEUED:
+            oldest.add_metric((model, str(version), lane), age.total_seconds())
     jobs = metrics.OPEN_JOBS.family()
     for model, state, count in snapshot.jobs:
         jobs.add_metric((model, state), count)
@@ -73,14 +76,16 @@ def _work_families(snapshot: Snapshot, offered: Collection[Version]) -> Iterator
 
 
 def _worker_families(snapshot: Snapshot, offered: Collection[Version]) -> Iterator[Metric]:
-    live, holding = metrics.LIVE_WORKERS.family(), metrics.HOLDING_WORKERS.family()
+    live, upkeep = metrics.LIVE_WORKERS.family(), metrics.LIVE_UPKEEP.family()
     live.add_metric((), len(snapshot.workers))
+    upkeep.add_metric((), snapshot.upkeep)
+    holding = metrics.HOLDING_WORKERS.family()
     wanted = {(model, version) for model, version, *_ in snapshot.work}
     held = (version for worker in snapshot.workers for version in worker)
     for model, version in sorted({*offered, *wanted, *held}):
         count = sum((model, version) in worker for worker in snapshot.workers)
         holding.add_metric((model, str(version)), count)
-    yield from (live, holding)
+    yield from (live, upkeep, holding)
 
 
 async def _look(engine: AsyncEngine) -> Snapshot:
@@ -88,7 +93,8 @@ async def _look(engine: AsyncEngine) -> Snapshot:
         work = (await session.execute(diagnosis.open_work())).all()
         jobs = (await session.execute(diagnosis.open_jobs())).all()
         workers = (await session.scalars(live_workers(_HEARD_OF))).all()
-    return Snapshot(work, jobs, [_versions(worker.models) for worker in workers])
+        upkeep = (await session.scalars(live_upkeep(_HEARD_OF))).one()
+    return Snapshot(work, jobs, [_versions(worker.models) for worker in workers], upkeep)
 
 
 def _versions(models: dict[str, list[int]]) -> set[Version]:

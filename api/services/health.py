@@ -16,6 +16,7 @@ from shared.errors import CheckpointMissing, DatabaseUnavailable, GeneQueueError
 from shared.storage.port import Storage
 
 OK = "ok"
+ENDING = "It was told to stop, and takes no new callers."
 _PATIENCE_SECONDS = 4.0
 
 

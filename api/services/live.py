@@ -9,14 +9,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.services.results import PartRef, why_ended
 from shared.database.engines import async_transaction
 from shared.database.queries.jobs import done_chunks, job_by_id
-from shared.database.tables import Chunk, Job
-from shared.errors import JobFailed, JobNotFound, ResultLate
+from shared.database.tables import Chunk
+from shared.errors import DatabaseUnavailable, JobFailed, JobNotFound, ResultLate
 from shared.jobs.states import FINAL_JOB_STATES, JobState
+
+log = structlog.get_logger()
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.25
 
@@ -38,7 +41,7 @@ class CallerGone(Exception):
 async def finished_parts(following: Following, gone: Callable[[], Awaitable[bool]]) -> AsyncIterator[PartRef]:
     """The parts in order, as they are stored. `gone` says whether the caller went away.
 
-    Raises JobFailed, ResultLate, CallerGone, JobNotFound, DatabaseUnavailable.
+    Raises JobFailed, ResultLate, CallerGone, JobNotFound.
     """
     sample = 0
     while sample < following.samples_total:
@@ -54,22 +57,26 @@ async def _next_chunks(following: Following, sample: int, gone: Callable[[], Awa
     deadline = time.monotonic() + following.patience.total_seconds()
     pause = _FIRST_PAUSE
     while True:
-        job, chunks = await _look(following, sample)
-        if chunks:
+        if chunks := await _look_if_possible(following, sample):
             return chunks
-        if job.state == JobState.READY:
-            raise JobFailed(_incomplete(job.id))
-        if job.state in FINAL_JOB_STATES:
-            raise JobFailed(f"Query {job.id} has no result: {why_ended(job)}")
         if time.monotonic() > deadline:
-            raise ResultLate(_late(job, following.patience))
+            raise ResultLate(_late(following))
         if await gone():
             raise CallerGone
         await asyncio.sleep(pause)
         pause = min(pause * 1.5, _LONGEST_PAUSE)
 
 
-async def _look(following: Following, sample: int) -> tuple[Job, list[Chunk]]:
+async def _look_if_possible(following: Following, sample: int) -> list[Chunk]:
+    """What is there; nothing while the database is away: the job goes on, and so does its follower."""
+    try:
+        return await _look(following, sample)
+    except DatabaseUnavailable as error:
+        log.warning("live.missed", error=str(error))
+        return []
+
+
+async def _look(following: Following, sample: int) -> list[Chunk]:
     async with async_transaction(following.engine) as session:
         # The state first: a job that is ready then has all its chunks when they are read.
         job = (await session.scalars(job_by_id(following.job_id))).one_or_none()
@@ -77,8 +84,11 @@ async def _look(following: Following, sample: int) -> tuple[Job, list[Chunk]]:
     if job is None:
         raise JobNotFound(f"Query {following.job_id} was deleted while it was followed.")
     if job.state in FINAL_JOB_STATES - {JobState.READY}:
-        return job, []
-    return job, list(_without_a_gap(chunks, sample))
+        raise JobFailed(f"Query {job.id} has no result: {why_ended(job)}")
+    found = list(_without_a_gap(chunks, sample))
+    if job.state == JobState.READY and not found:
+        raise JobFailed(_incomplete(job.id))
+    return found
 
 
 def _without_a_gap(chunks: Sequence[Chunk], sample: int) -> Iterator[Chunk]:
@@ -96,9 +106,10 @@ def _incomplete(job_id: UUID) -> str:
     )
 
 
-def _late(job: Job, patience: timedelta) -> str:
+def _late(following: Following) -> str:
+    job_id = following.job_id
     return (
-        f"Query {job.id} is still {job.state} after {patience.total_seconds():.0f} s and goes on: "
-        f"follow it at /api/model-queries/{job.id} and fetch /api/model-queries/{job.id}/result when it is "
+        f"Query {job_id} is not done after {following.patience.total_seconds():.0f} s and goes on: "
+        f"follow it at /api/model-queries/{job_id} and fetch /api/model-queries/{job_id}/result when it is "
         "ready."
     )

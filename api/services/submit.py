@@ -130,14 +130,19 @@ def _objects(job_id: UUID, inputs: Sequence[InputSpec]) -> Iterator[tuple[str, b
         yield specimens_key(job_id, first), encode_specimens(first, counts[first : first + INPUTS_AT_ONCE])
 
 
-async def save_prepared(session: AsyncSession, job: PreparedJob) -> None:
-    """Save a job whole: nobody sees it before the transaction commits. Raises DatabaseUnavailable."""
+async def save_prepared(session: AsyncSession, job: PreparedJob) -> bool:
+    """Save a job whole: nobody sees it before the transaction commits. False where it was saved before.
+
+    Raises DatabaseUnavailable.
+    """
     structlog.contextvars.bind_contextvars(job=str(job.id))
-    await session.execute(save_job(dict(job.values)))
+    if await session.scalar(save_job(dict(job.values))) is None:
+        return False
     for rows in _batches(job):
         await session.execute(save_inputs(rows))
     await session.execute(save_chunks(job.values, job.chunks))
     await session.execute(save_event(job.id, 1, EventKind.QUEUED))
+    return True
 
 
 def _batches(job: PreparedJob) -> Iterator[list[dict[str, Any]]]:

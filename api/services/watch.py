@@ -23,26 +23,41 @@ log = structlog.get_logger()
 class _Waiter:
     job_id: UUID
     seen: int | None
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    changed: bool = False
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def wake(self, *, changed: bool) -> None:
+        self.changed = self.changed or changed
+        self.woken.set()
 
 
 @dataclass(slots=True)
 class JobWatch:
-    """Looks every `every` at the event numbers of the jobs that somebody waits for, in one statement."""
+    """Looks every `every` at the event numbers of the jobs that somebody waits for, in one statement.
+
+    Once `closed`, because the process is to end, nobody waits here any more.
+    """
 
     engine: AsyncEngine
     every: timedelta = timedelta(seconds=0.2)
+    closed: bool = field(default=False, init=False)
     _waiters: set[_Waiter] = field(default_factory=set, init=False)
     _wanted: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
     async def changed(self, job_id: UUID, seen: int | None, patience: timedelta) -> bool:
-        """Whether, within `patience`, the job is over, or has another event than number `seen`."""
+        """Whether, within `patience`, the job is over, or has another event than number `seen`.
+
+        False, and at once, where this watch is closed.
+        """
+        if self.closed:
+            return False
         waiter = _Waiter(job_id, seen)
         self._waiters.add(waiter)
         self._wanted.set()
         try:
             async with asyncio.timeout(patience.total_seconds()):
-                return await waiter.changed.wait()
+                await waiter.woken.wait()
+                return waiter.changed
         except TimeoutError:
             return False
         finally:
@@ -59,6 +74,12 @@ class JobWatch:
             job = (await session.scalars(job_of_workspace(job_id, workspace_id))).one_or_none()
         if job is not None and job.state not in FINAL_JOB_STATES and seen in {None, job.events}:
             await self.changed(job_id, job.events, patience)
+
+    def close(self) -> None:
+        """Let go who waits: whoever still wants to can wait at another process."""
+        self.closed = True
+        for waiter in self._waiters:
+            waiter.wake(changed=False)
 
     async def follow(self) -> None:
         """The poller. It sleeps while nobody waits, and outlives a database that is away."""
@@ -83,4 +104,4 @@ class JobWatch:
             # A job that is not there any more has changed too.
             number, over = found.get(waiter.job_id, (0, True))
             if over or waiter.seen not in {None, number}:
-                waiter.changed.set()
+                waiter.wake(changed=True)

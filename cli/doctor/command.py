@@ -27,7 +27,13 @@ from cli.doctor.servers import (
     examine_storage,
     examine_valkey,
 )
-from cli.doctor.work import examine_jobs, examine_leases, examine_queue, examine_workers
+from cli.doctor.work import (
+    examine_jobs,
+    examine_leases,
+    examine_queue,
+    examine_upkeep,
+    examine_workers,
+)
 from cli.keys import DataDir
 from cli.machine.folder import DATA_DIR
 
@@ -42,6 +48,7 @@ _EXAMINATIONS: Mapping[str, Callable[[Installation], Iterable[Finding]]] = {
     "clock": examine_clocks,
     "api": examine_api,
     "workers": examine_workers,
+    "upkeep": examine_upkeep,
     "queue": examine_queue,
     "leases": examine_leases,
     "jobs": examine_jobs,

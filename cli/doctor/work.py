@@ -1,4 +1,4 @@
-"""The rows: are workers alive, does anybody hold what waits, are leases taken back, does every job move?"""
+"""The rows: who is alive, does anybody hold what waits, are leases taken back, does every job move?"""
 
 from __future__ import annotations
 
@@ -41,10 +41,11 @@ class KnownWorker:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Chunks of one version of a model in one state; the oldest was queued `age` ago."""
+    """Chunks of one version of a model and lane in one state; the oldest was queued `age` ago."""
 
     model_id: str
     version: int
+    lane: str
     state: str
     chunks: int
     samples: int = field(compare=False)
@@ -84,6 +85,26 @@ def judge_workers(workers: Sequence[KnownWorker], log: str) -> Iterator[Finding]
         yield wrong("workers", "No generation worker is alive: queries wait.", remedy)
 
 
+def examine_upkeep(place: Installation) -> Iterator[Finding]:
+    """Whether an upkeep worker is alive, and sweeps."""
+    with transaction(place.engine) as session:
+        silences = [silence for _, silence in session.execute(diagnosis.known_upkeep())]
+    yield judge_upkeep(silences, place.log("upkeep"))
+
+
+def judge_upkeep(silences: Sequence[timedelta], log: str) -> Finding:
+    """Given how long ago each upkeep worker's last sweep went through."""
+    alive = [silence for silence in silences if silence < _ALIVE]
+    if alive:
+        return ok("upkeep", f"{count(len(alive), 'live upkeep worker')}, last sweep {ago(min(alive))} ago.")
+    last = f"the last sweep was {ago(min(silences))} ago" if silences else "none has swept for minutes"
+    return wrong(
+        "upkeep",
+        f"No upkeep worker is alive, {last}: what dead workers held waits, nothing is deleted.",
+        f"Start one with `genequeue up` or `python -m worker.cpu`. {log}",
+    )
+
+
 def examine_queue(place: Installation) -> Iterator[Finding]:
     """Whether somebody alive holds what waits, and takes it."""
     findings = _look_at_queue(place)
@@ -110,8 +131,8 @@ def judge_queue(work: Sequence[Waiting], workers: Sequence[KnownWorker]) -> Iter
         if item.age < _WAITING_LONG:
             continue
         found = (
-            f"{count(item.chunks, 'chunk')} of {item.model_id} version {item.version} wait, "
-            f"the oldest for {ago(item.age)}"
+            f"{count(item.chunks, 'chunk')} of {item.model_id} version {item.version} wait "
+            f"in the {item.lane} lane, the oldest for {ago(item.age)}"
         )
         if not any(_holds(worker, item) for worker in workers):
             stuck = True
@@ -122,7 +143,7 @@ def judge_queue(work: Sequence[Waiting], workers: Sequence[KnownWorker]) -> Iter
             yield wrong("queue", f"{found}, and no live worker holds it.", remedy)
         elif not running:
             stuck = True
-            remedy = "Look at Valkey and at upkeep, which send the wake-ups; else restart the worker."
+            remedy = "Restart the workers that hold it; their logs say what they did last."
             yield wrong("queue", f"{found}; live workers hold it and compute nothing.", remedy)
     if not stuck:
         yield ok("queue", _queue_in_words(queued, running))
@@ -154,7 +175,7 @@ def judge_leases(overdue: int, latest: timedelta, abandoned: int, log: str) -> F
         found = (
             f"{count(overdue, 'lease')} ran out, up to {ago(latest)} ago, and upkeep did not take them back."
         )
-        return wrong("leases", found, f"Start upkeep with `python -m worker.cpu`, and look at Valkey. {log}")
+        return wrong("leases", found, f"Start upkeep with `python -m worker.cpu`. {log}")
     if abandoned:
         found = f"{count(abandoned, 'chunk')} run on a lease whose worker is silent."
         return warning("leases", found, "Upkeep takes them back when the lease ends, within seconds.")

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import IO
 
 from cli.machine.secret_files import write_private
 from shared.errors import SetupError
@@ -20,7 +21,7 @@ DATA_DIR = Path(".genequeue")
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """A run of `genequeue up`: where its servers are, and its processes by name."""
+    """A run of `genequeue up`: where its servers are, its processes by name, its rolling restarts."""
 
     url: str
     database_url: str = field(repr=False)
@@ -29,6 +30,9 @@ class RunState:
     models_dir: str
     pid: int
     processes: Mapping[str, int]
+    restarts_begun: int = 0
+    restarts_ended: int = 0
+    restart_fault: str | None = None  # why the last one did not go through
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +85,12 @@ class DataFolder:
                 "Choose one that can be written to with --data-dir."
             ) from error
         with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not _lock(lock):
                 lock.seek(0)
                 raise SetupError(
                     f"GeneQueue runs on {self.path} already (process {lock.read().strip() or 'unknown'}). "
                     "Stop that one first, or choose another --data-dir."
-                ) from None
+                )
             (self.path / _STATE).unlink(missing_ok=True)  # of a run that was killed
             lock.truncate(0)
             lock.write(f"{os.getpid()}\n")
@@ -97,6 +99,15 @@ class DataFolder:
                 yield
             finally:
                 (self.path / _STATE).unlink(missing_ok=True)
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether a run has it: its state file may be that of one which was killed."""
+        try:
+            with (self.path / _LOCK).open("r+") as lock:
+                return not _lock(lock)
+        except FileNotFoundError:
+            return False
 
     def write_state(self, state: RunState) -> None:
         """Tell other commands; the file holds passwords and is private."""
@@ -115,3 +126,12 @@ class DataFolder:
             raise SetupError(
                 f"The run on {self.path} belongs to another user. Run this command as that user."
             ) from None
+
+
+def _lock(file: IO[str]) -> bool:
+    """Whether the file could be locked, for as long as it is open."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,7 +1,11 @@
-"""Ctrl-C and SIGTERM as something that is noticed at a pause, never in the middle of a step."""
+"""Signals as something that is noticed at a pause, never in the middle of a step.
+
+Ctrl-C and SIGTERM ask for the end, SIGHUP for a rolling restart; from a terminal that hangs up, for the end.
+"""
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from types import FrameType, TracebackType
@@ -14,12 +18,14 @@ class StopRequested(Exception):
 
 
 class Interrupts:
-    """While entered, the signals are remembered; `pause` raises StopRequested once there was one."""
+    """While entered, the signals are remembered; `pause` raises StopRequested once one asked for the end."""
 
     def __init__(self) -> None:
         self.requested = False
+        self._restart = False
 
     def __enter__(self) -> Interrupts:
+        self._terminal = _has_terminal()
         self._before = {number: signal.signal(number, self._remember) for number in _SIGNALS}
         return self
 
@@ -36,6 +42,30 @@ class Interrupts:
         if self.requested:
             raise StopRequested
 
+    def restart_requested(self) -> bool:
+        """Whether somebody asked for a restart since the last time that this was asked."""
+        requested, self._restart = self._restart, False
+        return requested
+
     def _remember(self, number: int, frame: FrameType | None) -> None:
-        del number, frame
-        self.requested = True
+        del frame
+        if number != signal.SIGHUP:
+            self.requested = True
+        elif self._hung_up():
+            # `nohup` means: go on without it.
+            self.requested = self._before[signal.SIGHUP] != signal.SIG_IGN
+        else:
+            self._restart = True
+
+    def _hung_up(self) -> bool:
+        had, self._terminal = self._terminal, _has_terminal()
+        return had and not self._terminal
+
+
+def _has_terminal() -> bool:
+    """Whether this process has a terminal that is still there."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True

@@ -11,15 +11,19 @@ from pathlib import Path
 from shared.errors import SetupError
 
 LOCALHOST = "127.0.0.1"
+_BACKLOG = 2048  # connections that may wait until a process takes them
 # Below the range that Linux and macOS hand to outgoing connections, so that a server that
 # was restarted finds its port free.
 _RANGE = range(20_000, 32_000)
 
 
-def refuse_unless_free(host: str, port: int) -> None:
-    """Raises SetupError, with the remedy, if nothing can listen there."""
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket for others to inherit: while it is open, a connection that nobody takes yet waits.
+
+    Raises SetupError, with the remedy, if nothing can listen there.
+    """
     try:
-        _bind(host, port)
+        return _bound(host, port, backlog=_BACKLOG)
     except socket.gaierror as error:
         raise SetupError(
             f"The host {host!r} is unknown. Choose another with --host, e.g. 127.0.0.1."
@@ -51,18 +55,26 @@ def free_ports(count: int, seed: str | None = None) -> list[int]:
 def is_free(host: str, port: int) -> bool:
     """Whether something could listen there now."""
     try:
-        _bind(host, port)
+        _bound(host, port).close()
     except OSError:
         return False
     return True
 
 
-def _bind(host: str, port: int) -> None:
+def _bound(host: str, port: int, *, backlog: int | None = None) -> socket.socket:
+    """A socket of that address; with a backlog, a listening one."""
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    with socket.socket(family, kind, protocol) as probe:
-        # As the servers do: a closed connection that lingers is no obstacle.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(address)
+    made = socket.socket(family, kind, protocol)
+    try:
+        # As servers do: a closed connection that lingers is no obstacle.
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(address)
+        if backlog is not None:
+            made.listen(backlog)
+    except OSError:
+        made.close()
+        raise
+    return made
 
 
 def _why_not(host: str, port: int, error: OSError) -> str:

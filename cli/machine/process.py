@@ -20,6 +20,7 @@ from pathlib import Path
 from signal import Signals
 
 from cli.machine.account import OURSELVES, Account
+from cli.machine.announcement import VARIABLE, Announcement
 from shared.errors import SetupError
 
 _PR_SET_PDEATHSIG = 1
@@ -36,7 +37,8 @@ class Program:
     """What to run, as whom, and how it is asked to stop.
 
     `environment` is the whole environment of the child. `orphan_signal` is what the kernel sends it
-    when its parent dies.
+    when its parent dies. `inherited` are descriptors that it finds open, under the same numbers. It
+    `announces` itself if it writes to the descriptor that GENEQUEUE_READY_FD names once it is ready.
     """
 
     name: str
@@ -47,6 +49,8 @@ class Program:
     stop_signal: Signals = signal.SIGTERM
     orphan_signal: Signals = signal.SIGKILL
     patience: timedelta = timedelta(seconds=10)
+    inherited: tuple[int, ...] = ()
+    announces: bool = False
 
 
 class Child:
@@ -58,9 +62,12 @@ class Child:
         self.started = time.monotonic()
         _make_room(program.log)
         self._log_began = program.log.stat().st_size if program.log.exists() else 0
+        self._announcement = Announcement() if program.announces else None
+        self._asked: float | None = None
         try:
-            self._process = _spawn(program)
+            self._process = _spawn(program, self._announcement)
         except OSError as error:
+            self._hang_up()
             raise SetupError(f"The {program.name} process cannot be started: {error}.") from error
 
     @property
@@ -84,8 +91,20 @@ class Child:
         """How long ago it was started."""
         return timedelta(seconds=time.monotonic() - self.started)
 
+    @property
+    def announced(self) -> bool:
+        """Whether it lives and has said that it is ready."""
+        return self.exit_code is None and self._announcement is not None and self._announcement.heard
+
+    @property
+    def overdue(self) -> bool:
+        """Whether it was asked to stop longer ago than the program's patience, and lives."""
+        late = self._asked is not None and time.monotonic() - self._asked > self._patience
+        return late and self.exit_code is None
+
     def ask_to_stop(self) -> None:
         """Send the stop signal; the child may take its time."""
+        self._asked = self._asked or time.monotonic()
         self.send(self.program.stop_signal)
 
     def send(self, number: Signals) -> None:
@@ -94,17 +113,32 @@ class Child:
             self._process.send_signal(number)
 
     def end(self) -> None:
-        """Wait as long as the program's patience, then kill it and whatever it started."""
+        """Wait until its patience, counted since it was asked, is over; then kill it and what it started."""
+        began = self._asked or time.monotonic()
         try:
-            self._process.wait(self.program.patience.total_seconds())
+            self._process.wait(max(0, began + self._patience - time.monotonic()))
         except subprocess.TimeoutExpired:
-            os.killpg(self.pid, signal.SIGKILL)
-            self._process.wait()
+            self.kill()
+        self._hang_up()
+
+    def kill(self) -> None:
+        """Kill it and whatever it started, at once."""
+        os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait()
+        self._hang_up()
 
     def stop(self) -> None:
         """Ask, wait, and kill if need be."""
         self.ask_to_stop()
         self.end()
+
+    @property
+    def _patience(self) -> float:
+        return self.program.patience.total_seconds()
+
+    def _hang_up(self) -> None:
+        if self._announcement:
+            self._announcement.close()
 
     def died(self) -> SetupError:
         """The error that says how it ended, with what its log says last."""
@@ -154,14 +188,18 @@ def _error_of(line: str) -> str | None:
     return _CLASS_NAME.sub("", told.splitlines()[-1]) if told else None
 
 
-def _spawn(program: Program) -> subprocess.Popen[bytes]:
+def _spawn(program: Program, announcement: Announcement | None) -> subprocess.Popen[bytes]:
+    inherited, environment = program.inherited, dict(program.environment)
+    if announcement:
+        inherited, environment[VARIABLE] = (*inherited, announcement.told), str(announcement.told)
     with program.log.open("ab") as log:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             (*program.account.prefix, *program.command),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=dict(program.environment),
+            env=environment,
+            pass_fds=inherited,
             user=program.account.uid,
             group=program.account.gid,
             extra_groups=None if program.account.uid is None else [],
@@ -169,6 +207,9 @@ def _spawn(program: Program) -> subprocess.Popen[bytes]:
             start_new_session=True,
             preexec_fn=_tie_to_parent(program.orphan_signal),
         )
+    if announcement:
+        announcement.handed_over()
+    return process
 
 
 def _make_room(log: Path) -> None:

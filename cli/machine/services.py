@@ -24,28 +24,35 @@ _DOWNLOADS = 30  # seconds that downloads under way get when the API is stopped
 _HEARD_OF = timedelta(seconds=15)
 
 
-def api_program(folder: DataFolder, environment: Mapping[str, str], host: str, port: int) -> Program:
-    """The API process."""
-    command = (
-        *(sys.executable, "-m", "uvicorn", "api.main:create_app", "--factory", "--app-dir", str(_ROOT)),
-        *(
-            "--host",
-            host,
-            "--port",
-            str(port),
-            "--no-access-log",
-            "--timeout-graceful-shutdown",
-            str(_DOWNLOADS),
-        ),
+def api_names(count: int) -> tuple[str, ...]:
+    """What that many API processes are called."""
+    return ("api",) if count == 1 else tuple(f"api-{number}" for number in range(1, count + 1))
+
+
+def api_program(name: str, folder: DataFolder, environment: Mapping[str, str], listener: int) -> Program:
+    """An API process, which accepts from an inherited listening socket; several may share one."""
+    command = (sys.executable, "-m", "api", "--fd", str(listener), "--grace", str(_DOWNLOADS))
+    return Program(
+        name,
+        command,
+        folder.log(name),
+        environment,
+        patience=timedelta(seconds=_DOWNLOADS + 10),
+        inherited=(listener,),
+        announces=True,
     )
-    patience = timedelta(seconds=_DOWNLOADS + 5)
-    return Program("api", command, folder.log("api"), environment, patience=patience)
 
 
 def generation_program(folder: DataFolder, environment: Mapping[str, str]) -> Program:
     """The worker that holds the models."""
     command = (sys.executable, "-m", "worker.gpu")
     return Program("generation", command, folder.log("generation"), environment, patience=_BATCH)
+
+
+def migration_program(folder: DataFolder, environment: Mapping[str, str]) -> Program:
+    """Brings the database to the schema of the code that lies here now."""
+    command = (sys.executable, "-m", "alembic", "-c", str(_ROOT / "alembic.ini"), "upgrade", "head")
+    return Program("migration", command, folder.log("migration"), environment)
 
 
 def upkeep_program(folder: DataFolder, environment: Mapping[str, str]) -> Program:

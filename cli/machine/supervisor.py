@@ -1,10 +1,13 @@
-"""Keeps programs running: what dies is started again, later each time; all are stopped in reverse order."""
+"""Keeps programs running: what dies is started again, later each time; all are stopped in reverse order.
+
+A run can be replaced: by a successor that is started beside it, or by one that starts when it has ended.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from cli.machine.process import Child, Program
@@ -26,10 +29,20 @@ class Backoff:
 
 @dataclass(slots=True)
 class _Kept:
+    """A program, its present run, and the runs before and after it that live at the same time."""
+
     program: Program
     child: Child
     failures: int = 0
     due: float | None = None  # when to start it again, on the monotonic clock
+    renewing: bool = False  # it was asked to end, and is then started at once
+    successor: Child | None = None
+    leaving: list[Child] = field(default_factory=list)
+
+    @property
+    def runs(self) -> list[Child]:
+        """Every run that may be alive."""
+        return [self.child, *([self.successor] if self.successor else []), *self.leaving]
 
 
 class Supervisor:
@@ -55,7 +68,7 @@ class Supervisor:
 
     def child(self, name: str) -> Child:
         """The current run of a program."""
-        return next(kept.child for kept in self._all() if kept.program.name == name)
+        return self._kept(name).child
 
     def given_up(self) -> Child | None:
         """A program that ended by itself with an error: what it would do again."""
@@ -66,23 +79,66 @@ class Supervisor:
         started = [self._tend_one(kept) for kept in self._all()]
         return any(started)
 
+    def succeed(self, name: str) -> Child:
+        """Start a successor beside the current run, which goes on; `hand_over` or `abandon` comes next."""
+        kept = self._kept(name)
+        kept.successor = Child(kept.program)
+        return kept.successor
+
+    def hand_over(self, name: str) -> Child:
+        """Make the successor the current run, and ask the one before it to stop; returns that one."""
+        kept = self._kept(name)
+        assert kept.successor is not None, f"{name} has no successor."
+        former, kept.child = kept.child, kept.successor
+        kept.successor, kept.failures, kept.due = None, 0, None
+        kept.leaving.append(former)
+        former.ask_to_stop()
+        return former
+
+    def abandon(self, name: str) -> None:
+        """End a successor that is not wanted; the current run goes on."""
+        kept = self._kept(name)
+        if kept.successor is not None:
+            kept.successor.stop()
+            kept.successor = None
+
+    def renew(self, name: str) -> None:
+        """Ask the current run to stop; once it has ended, `tend` starts the program again at once."""
+        kept = self._kept(name)
+        if kept.child.exit_code is None:
+            kept.renewing = True
+            kept.child.ask_to_stop()
+        else:
+            kept.due = time.monotonic()
+
     def stop(self) -> None:
         """End every stage, the last one first; returns when nothing runs any more."""
         while self._stages:
-            stage = self._stages.pop()
-            for kept in stage:
-                kept.child.ask_to_stop()
-            for kept in stage:
-                kept.child.end()
+            runs = [run for kept in self._stages.pop() for run in kept.runs]
+            for run in runs:
+                run.ask_to_stop()
+            for run in runs:
+                run.end()
 
     def _all(self) -> list[_Kept]:
         return [kept for stage in self._stages for kept in stage]
 
+    def _kept(self, name: str) -> _Kept:
+        return next(kept for kept in self._all() if kept.program.name == name)
+
     def _tend_one(self, kept: _Kept) -> bool:
         now = time.monotonic()
+        for run in kept.runs:
+            if run.overdue:
+                run.kill()
+        for run in [run for run in kept.leaving if run.exit_code is not None]:
+            run.end()
+            kept.leaving.remove(run)
         if kept.due is None and kept.child.exit_code is not None:
-            kept.due = now + self._plan(kept).total_seconds()
-        elif kept.due is not None and now >= kept.due:
+            kept.due = now if kept.renewing else now + self._plan(kept).total_seconds()
+            kept.renewing = False
+        if kept.due is not None and now >= kept.due:
+            kept.child.end()
             kept.child, kept.due = Child(kept.program), None
             return True
         return False

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -17,15 +18,25 @@ from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 
+from shared.database.bounded import SILENCE, BoundedConnection
 from shared.errors import DatabaseUnavailable, SetupError
 
 # A lock held longer than this is a bug; no statement of ours waits for minutes.
 _SESSION = "-c lock_timeout=10s -c statement_timeout=60s -c timezone=UTC"
+# How long a request waits for a connection of the pool, and for the making of one.
+_TURN, _GREETING = timedelta(seconds=3), timedelta(seconds=3)
+# So long it takes, at most, until a transaction of an asyncio process has found out that Postgres is frozen.
+SLOWEST_REFUSAL = _TURN + SILENCE + _GREETING
 
 
 def async_engine(url: str, pool_size: int = 10) -> AsyncEngine:
     """An engine for an asyncio process. Raises SetupError if the URL is not one of Postgres."""
-    return create_async_engine(_psycopg(url), **_options(pool_size))
+    options = _options(pool_size)
+    options["connect_args"] |= {
+        "connect_timeout": int(_GREETING.total_seconds()),
+        "async_creator_fn": BoundedConnection.connect,
+    }
+    return create_async_engine(_psycopg(url), pool_timeout=_TURN.total_seconds(), **options)
 
 
 def sync_engine(url: str, pool_size: int = 4) -> Engine:

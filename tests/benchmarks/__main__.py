@@ -1,4 +1,7 @@
-"""`make bench`: measure, and print rows for docs/benchmarks.md."""
+"""`make bench`: measure, and print rows for docs/benchmarks.md.
+
+Recovery, restart and soak take minutes each and are commands of their own; docs/benchmarks.md lists them.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,23 @@ import os
 import platform
 from datetime import UTC, datetime
 
-from tests.benchmarks import bench_engine, bench_service
+from tests.benchmarks import (
+    bench_cancel,
+    bench_claims,
+    bench_engine,
+    bench_one_sample,
+    bench_service,
+    bench_submits,
+)
 from tests.benchmarks.report import as_markdown
 
 
 def main() -> None:
     """Run every benchmark, one after the other."""
     print(f"## {datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
-    print(as_markdown(bench_service.measure()))
-    print()
+    for benchmark in (bench_service, bench_one_sample, bench_submits, bench_claims, bench_cancel):
+        print(as_markdown(benchmark.measure()), flush=True)
+        print()
     bench_engine.main()
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,12 +19,13 @@ from shared.catalog import Catalog
 from shared.results.part import LATENT_GROUPS, Samples, encode_part, part_table
 from shared.settings import MODELS_OF_THIS_CHECKOUT
 from tests.benchmarks.report import Row
+from tests.benchmarks.samples import LIVER, batch_of, query_of
+from tests.benchmarks.timing import milliseconds, quantile
 from tests.support.machine import Machine
-from worker.inference.batch import Batch, Generated
+from worker.inference.batch import Generated
 from worker.inference.devices import choose_device
 from worker.inference.engine import Engine
 
-LIVER = "UBERON:0002107"
 MODEL = "gem-1-bulk"
 SAMPLES = 5_000
 CHUNK = 500
@@ -58,31 +57,26 @@ def _start(data_dir: Path, kind: str, goal: int) -> tuple[Machine, list[Row]]:
     return machine, [Row(f"`up` to ready, {kind} directory", f"{seconds:.1f} s", f"goal {goal} s")]
 
 
-def _query(num_samples: int, strategy: str, seed: int) -> dict[str, Any]:
-    inputs = [{"metadata": {"tissue_ontology_id": LIVER}, "num_samples": num_samples}]
-    return {"sampling_strategy": strategy, "inputs": inputs, "seed": seed}
-
-
 def _latency(machine: Machine, engine: Engine, times: int = 60) -> list[Row]:
     """One sample, everything warm: through the service, and straight into the engine."""
     client = Client(machine.url, machine.key)
 
     def through_the_service(seed: int) -> None:
-        job_id = client.post(f"/api/models/{MODEL}/predict", _query(1, "mean estimation", seed))[
+        job_id = client.post(f"/api/models/{MODEL}/predict", query_of(1, "mean estimation", seed))[
             "modelQueryId"
         ]
         for _ in client.watch(job_id, every=0.005):
             pass
 
-    service = _milliseconds(through_the_service, times)
-    alone = _milliseconds(lambda seed: engine.generate(_batch(1, seed, False)), times)
-    difference = _quantile(service, 50) - _quantile(alone, 50)
+    service = milliseconds(through_the_service, times)
+    alone = milliseconds(lambda seed: engine.generate(batch_of(1, seed, False)), times)
+    difference = quantile(service, 0.5) - quantile(alone, 0.5)
     return [
-        Row("one sample, submit to ready, p50", f"{_quantile(service, 50):.0f} ms"),
-        Row("one sample, submit to ready, p95", f"{_quantile(service, 95):.0f} ms"),
+        Row("one sample, submit to ready, p50", f"{quantile(service, 0.5):.0f} ms"),
+        Row("one sample, submit to ready, p95", f"{quantile(service, 0.95):.0f} ms"),
         Row(
             "the same into the engine, p50",
-            f"{_quantile(alone, 50):.0f} ms",
+            f"{quantile(alone, 0.5):.0f} ms",
             f"difference {difference:.0f} ms, goal 100",
         ),
     ]
@@ -93,7 +87,7 @@ def _throughput(machine: Machine, engine: Engine) -> list[Row]:
     rows = []
     client = Client(machine.url, machine.key)
     for strategy in ("mean estimation", "sample generation"):
-        job_id = client.post(f"/api/models/{MODEL}/predict", _query(SAMPLES, strategy, 1))["modelQueryId"]
+        job_id = client.post(f"/api/models/{MODEL}/predict", query_of(SAMPLES, strategy, 1))["modelQueryId"]
         *_, last = client.watch(job_id, every=0.5)
         if last["status"] != "ready":
             raise RuntimeError(f"the query ended as {last}")
@@ -120,10 +114,10 @@ def _seconds_in_service(state: dict[str, Any]) -> float:
 
 
 def _engine_rate(engine: Engine, generation: bool) -> tuple[float, Generated]:
-    engine.generate(_batch(CHUNK, 1, generation))
+    engine.generate(batch_of(CHUNK, 1, generation))
     began = time.perf_counter()
     for seed in range(4):
-        generated = engine.generate(_batch(CHUNK, seed, generation))
+        generated = engine.generate(batch_of(CHUNK, seed, generation))
     return 4 * CHUNK / (time.perf_counter() - began), generated
 
 
@@ -156,31 +150,3 @@ def _api_process(machine: Machine) -> list[Row]:
         Row("API process, resident memory", f"{process.memory_info().rss / 1e6:.0f} MB"),
         Row("API process, import", f"{float(seconds):.2f} s", f"torch imported: {torch_loaded}"),
     ]
-
-
-def _batch(num_samples: int, seed: int, generation: bool) -> Batch:
-    return Batch(
-        conditions=({"tissue_ontology_id": (LIVER,)},),
-        condition_of=np.zeros(num_samples, np.int64),
-        seed=np.full(num_samples, seed, np.uint64),
-        input_index=np.zeros(num_samples, np.int64),
-        sample_index=np.arange(num_samples),
-        total_count=np.full(num_samples, 10_000_000),
-        deterministic=np.zeros(num_samples, bool),
-        generation=np.full(num_samples, generation),
-    )
-
-
-def _milliseconds(call: Callable[[int], object], times: int) -> list[float]:
-    for seed in range(5):
-        call(seed)
-    taken = []
-    for seed in range(times):
-        began = time.perf_counter()
-        call(100 + seed)
-        taken.append(1e3 * (time.perf_counter() - began))
-    return taken
-
-
-def _quantile(values: list[float], percent: int) -> float:
-    return statistics.quantiles(values, n=100)[percent - 1]

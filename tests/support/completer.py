@@ -16,7 +16,7 @@ import pyarrow as pa
 from sqlalchemy import Engine
 
 from shared.database.engines import transaction
-from shared.database.queries import claims, leases
+from shared.database.queries import claims, ending, leases
 from shared.database.queries import jobs as job_statements
 from shared.database.tables import Chunk
 from shared.jobs.chunks import ChunkPlan, runs_of_chunk
@@ -69,19 +69,19 @@ class Completer:
         part = leases.StoredPart(key, len(data), hashlib.sha256(data).hexdigest(), "cpu")
         with transaction(self.engine) as session:
             session.execute(leases.complete_chunk(chunk.id, chunk.token, part, lost)).one()
-            job = session.scalars(leases.count_down(chunk.job_id, chunk.num_samples - lost, lost)).one()
+            job = session.scalars(ending.count_down(chunk.job_id, chunk.num_samples - lost, lost)).one()
             progress = {"samples_done": job.samples_done, "samples_total": job.samples_total}
             session.execute(job_statements.save_event(job.id, job.events, EventKind.PROGRESS, progress))
             if job.chunks_open == 0:
-                number = session.scalars(leases.make_ready(job.id, manifest_key(job.id, chunk.token))).one()
+                number = session.scalars(ending.make_ready(job.id, manifest_key(job.id, chunk.token))).one()
                 session.execute(job_statements.save_event(job.id, number, EventKind.READY))
         return key
 
     def fail(self, job_id: UUID, reason: str) -> None:
         """End a job without a result."""
         with transaction(self.engine) as session:
-            session.execute(leases.cancel_queued_chunks({job_id}))
-            _, number = session.execute(leases.fail_jobs({job_id}, reason)).one()
+            session.execute(ending.cancel_queued_chunks({job_id}))
+            _, number = session.execute(ending.fail_jobs({job_id}, reason)).one()
             session.execute(job_statements.save_event(job_id, number, EventKind.FAILED, {"error": reason}))
 
     def _part(self, chunk: Chunk) -> pa.Table:

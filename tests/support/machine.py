@@ -26,8 +26,14 @@ class Machine:
     """`genequeue up` on `data_dir`. `start` returns when it is ready; `with` starts and stops it."""
 
     def __init__(
-        self, data_dir: Path, *, port: int | None = None, environment: Mapping[str, str] | None = None
+        self,
+        data_dir: Path,
+        *,
+        port: int | None = None,
+        environment: Mapping[str, str] | None = None,
+        options: tuple[str, ...] = (),
     ) -> None:
+        self._options = options
         self.data_dir = data_dir
         self.port = port or free_ports(1)[0]
         self.url = f"http://127.0.0.1:{self.port}"
@@ -45,7 +51,7 @@ class Machine:
         """Run it; its output begins anew."""
         log = self.data_dir.with_name(f"{self.data_dir.name}-up.log")
         log.unlink(missing_ok=True)
-        command = genequeue("up", "--data-dir", str(self.data_dir), "--port", str(self.port))
+        command = genequeue("up", "--data-dir", str(self.data_dir), "--port", str(self.port), *self._options)
         self._child = Child(
             Program("up", command, log, self._environment, orphan_signal=signal.SIGTERM, patience=_PATIENCE)
         )

@@ -17,7 +17,7 @@ from shared.database.queries import jobs as job_statements
 from shared.database.tables import Chunk, Job, JobInput
 from shared.jobs.chunks import ChunkPlan, runs_of_chunk
 from shared.jobs.events import EventKind
-from shared.jobs.lanes import Turn
+from shared.jobs.lanes import Lane, Turn
 from shared.queries.requests import RequestType
 from shared.queries.spec import Coverage, SamplingStrategy
 from shared.results.specimens import INPUTS_AT_ONCE, specimens_key
@@ -131,6 +131,7 @@ def _work(chunk: Chunk, job: Job, inputs: Sequence[JobInput], lease: timedelta) 
         conditioning=tuple(job.conditioning),
         fixed_total_count=job.fixed_total_count,
         specimens=tuple(_specimens(job, inputs)),
+        lane=Lane(chunk.lane),
         request_id=job.request_id,
         waited=chunk.lease_expires_at - lease - chunk.queued_at,
     )

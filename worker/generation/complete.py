@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from shared.database.engines import transaction
-from shared.database.queries import leases
+from shared.database.queries import ending, leases
 from shared.errors import LeaseLost
 from shared.storage.port import Storage
 from worker.generation.ending import Ended, end_chunk
@@ -25,8 +25,8 @@ def complete(
 ) -> None:
     """Record a stored part, and the inputs that are not in it; if it was the job's last, end the job.
 
-    Raises LeaseLost if the chunk was given to somebody else meanwhile, DatabaseUnavailable,
-    StorageUnavailable.
+    Raises LeaseLost if the chunk was given to somebody else meanwhile, or its job is over: what is not
+    counted must not lie among its parts. Raises DatabaseUnavailable, StorageUnavailable.
     """
     failures = failures or {}
     lost = work.only(failures).num_samples
@@ -36,7 +36,9 @@ def complete(
             raise LeaseLost(f"Chunk {work.position} of job {work.job_id} belongs to another worker now.")
         _say_why(session, work, failures)
         done = work.num_samples - lost
-        end_chunk(session, storage, Ended(work.job_id, work.token, done, lost, _first(failures.values())))
+        ended = Ended(work.job_id, work.token, done, lost, _first(failures.values()))
+        if not end_chunk(session, storage, ended):
+            raise LeaseLost(f"Job {work.job_id} is over: its chunk {work.position} is not wanted any more.")
 
 
 def fail(engine: Engine, storage: Storage, work: Work, failures: Failures) -> None:
@@ -67,10 +69,16 @@ def abandon(engine: Engine, works: Collection[Work]) -> None:
         session.execute(leases.abandon([work.lease for work in works]))
 
 
+def is_named(engine: Engine, work: Work, part: leases.StoredPart) -> bool:
+    """Whether the chunk's row points at this part. Raises DatabaseUnavailable."""
+    with transaction(engine) as session:
+        return session.scalars(leases.part_is_named(work.chunk_id, part.key)).first() is not None
+
+
 def _say_why(session: Session, work: Work, failures: Failures) -> None:
     for reason in dict.fromkeys(failures.values()):
         inputs = [place for place, why in failures.items() if why == reason]
-        session.execute(leases.fail_inputs(work.job_id, inputs, reason))
+        session.execute(ending.fail_inputs(work.job_id, inputs, reason))
 
 
 def _first(reasons: Iterable[str]) -> str:

@@ -9,8 +9,8 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from shared import metrics
+from shared.database.queries import ending
 from shared.database.queries import jobs as job_statements
-from shared.database.queries import leases
 from shared.database.tables import Chunk, Job
 from shared.jobs.events import EventKind
 from shared.results.manifest import Failure, PartEntry, ResultManifest, manifest_key
@@ -28,36 +28,40 @@ class Ended:
     error: str
 
 
-def end_chunk(session: Session, storage: Storage, ended: Ended) -> None:
-    """Count a chunk down; the last one ends the job. A job that ended meanwhile stays as it is.
+def end_chunk(session: Session, storage: Storage, ended: Ended) -> bool:
+    """Count a chunk down; the last one ends the job. False: the job ended meanwhile, and stays as it is.
 
     Raises DatabaseUnavailable, StorageUnavailable.
     """
-    job = session.scalars(leases.count_down(ended.job_id, ended.done, ended.failed)).one_or_none()
+    job = session.scalars(ending.count_down(ended.job_id, ended.done, ended.failed)).one_or_none()
     if job is None:
-        return
+        return False
     progress = {"samples_done": job.samples_done, "samples_total": job.samples_total}
     if job.samples_failed:
         progress["samples_failed"] = job.samples_failed
     session.execute(job_statements.save_event(job.id, job.events, EventKind.PROGRESS, progress))
-    if job.chunks_open:
-        return
-    if job.samples_done:
-        _make_ready(session, storage, job, ended.token)
-    else:
-        fail_jobs(session, {job.id}, ended.error)
+    if not job.chunks_open:
+        _end_job(session, storage, job, ended)
+    return True
 
 
 def fail_jobs(session: Session, job_ids: Collection[UUID], error: str) -> None:
     """End jobs that cannot be finished: what is queued of them is cancelled first, then the jobs fail."""
-    session.execute(leases.cancel_queued_chunks(job_ids))
-    for job_id, number in session.execute(leases.fail_jobs(job_ids, error)):
+    session.execute(ending.cancel_queued_chunks(job_ids))
+    for job_id, number in session.execute(ending.fail_jobs(job_ids, error)):
         metrics.JOBS_FAILED.inc()
         session.execute(job_statements.save_event(job_id, number, EventKind.FAILED, {"error": error}))
 
 
+def _end_job(session: Session, storage: Storage, job: Job, last: Ended) -> None:
+    if job.samples_done:
+        _make_ready(session, storage, job, last.token)
+    else:
+        fail_jobs(session, {job.id}, last.error)
+
+
 def _make_ready(session: Session, storage: Storage, job: Job, token: int) -> None:
-    lost = session.scalars(leases.failed_inputs(job.id)).all() if job.samples_failed else ()
+    lost = session.scalars(ending.failed_inputs(job.id)).all() if job.samples_failed else ()
     manifest = ResultManifest(
         job_id=str(job.id),
         model_id=job.model_id,
@@ -78,7 +82,7 @@ def _make_ready(session: Session, storage: Storage, job: Job, token: int) -> Non
     )
     key = manifest_key(job.id, token)
     storage.put(key, manifest.to_json())
-    number = session.scalars(leases.make_ready(job.id, key)).one()
+    number = session.scalars(ending.make_ready(job.id, key)).one()
     session.execute(job_statements.save_event(job.id, number, EventKind.READY))
 
 

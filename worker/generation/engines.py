@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from shared.catalog import Model
-from shared.errors import CheckpointError, GeneQueueError, ModelNotFound
+from shared.errors import CheckpointError, DatabaseUnavailable, DeviceDiffers, GeneQueueError, ModelNotFound
 from shared.shelf import Shelf
 from worker.generation.warm_up import warm_up
 from worker.inference.engine import Engine
@@ -48,15 +48,21 @@ class Engines:
         self._loaded.move_to_end(key)
         return self._loaded[key]
 
-    def preload(self) -> None:
+    def preload(self, judge: Callable[[Engine, str], object] | None = None) -> None:
         """Load and warm up the newest version of everything, starters first, as far as there is room.
 
-        Raises CheckpointError or GenerationError for a starter; an added model that fails is logged.
+        `judge` is told the digest of what each computed. Raises CheckpointError or GenerationError for a
+        starter, DeviceDiffers for any; an added model that fails otherwise is logged.
         """
         models = sorted(self.shelf.catalog.models.values(), key=lambda model: model.added_at is not None)
         for model in models[: self._most]:
             try:
-                warm_up(self.of(model.model_id, model.version))
+                engine = self.of(model.model_id, model.version)
+                digest = warm_up(engine)
+                if judge is not None:
+                    judge(engine, digest)
+            except (DeviceDiffers, DatabaseUnavailable):
+                raise
             except GeneQueueError as error:
                 if model.added_at is None:
                     raise

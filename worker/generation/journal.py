@@ -51,7 +51,7 @@ def claimed(works: Sequence[Work], batch_samples: int) -> None:
     """A batch was claimed, of at most that many samples."""
     model = works[0].model_id
     for work in works:
-        metrics.CLAIM_WAIT.labels(model).observe(work.waited.total_seconds())
+        metrics.CLAIM_WAIT.labels(model, work.lane).observe(work.waited.total_seconds())
     samples = sum(work.num_samples for work in works)
     metrics.BATCH_FILL.labels(model).observe(samples / batch_samples)
     log.info("batch.claimed", chunks=len(works), samples=samples)
@@ -64,7 +64,7 @@ def computed(works: Sequence[Work], took: timedelta) -> None:
 
 def ended(work: Work, outcome: Outcome, samples: int = 0) -> None:
     """An attempt ended, with so many samples stored."""
-    metrics.ATTEMPTS.labels(work.model_id, outcome).inc()
+    metrics.ATTEMPTS.labels(work.model_id, work.lane, outcome).inc()
     if outcome is Outcome.DONE:
-        metrics.SAMPLES.labels(work.model_id).inc(samples)
+        metrics.SAMPLES.labels(work.model_id, work.lane).inc(samples)
         log.info("chunk.done", samples=samples)

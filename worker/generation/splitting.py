@@ -9,8 +9,8 @@ from enum import StrEnum
 
 from sqlalchemy.orm import Session
 
+from shared.database.queries import ending, leases, recovery
 from shared.database.queries import jobs as job_statements
-from shared.database.queries import leases
 from shared.database.tables import Chunk
 from shared.jobs.chunks import ChunkPlan
 from shared.storage.port import Storage
@@ -40,25 +40,31 @@ def settle(session: Session, storage: Storage, chunk: Chunk, max_attempts: int) 
     lease = chunk.id, chunk.token or 0
     statement = job_statements.inputs_of_chunks([chunk.id])
     inputs = session.scalars(statement).all()
-    if len(inputs) > 1:
-        _split(session, chunk, inputs[len(inputs) // 2].first_sample, tries_before_split(max_attempts) - 1)
+    boundary = inputs[len(inputs) // 2].first_sample
+    if len(inputs) > 1 and _split(session, chunk, boundary, tries_before_split(max_attempts) - 1):
         return Fate.SPLIT
-    if chunk.attempts < max_attempts:
-        session.execute(leases.try_again(*lease, leases.STOPPED_ANSWERING))
+    if len(inputs) > 1 or chunk.attempts < max_attempts:
+        session.execute(leases.try_again(*lease, recovery.STOPPED_ANSWERING))
         return Fate.QUEUED
     error = (
         f"It was tried {chunk.attempts} times, and each time the worker that computed it stopped answering."
     )
     session.execute(leases.fail_chunk(*lease, error))
-    session.execute(leases.fail_inputs(chunk.job_id, [each.position for each in inputs], error))
+    session.execute(ending.fail_inputs(chunk.job_id, [each.position for each in inputs], error))
     end_chunk(session, storage, Ended(chunk.job_id, lease[1], 0, chunk.num_samples, error))
     return Fate.FAILED
 
 
-def _split(session: Session, chunk: Chunk, boundary: int, attempts: int) -> None:
-    """Two chunks of one, cut at a sample of the job; each may be tried again before it is cut again."""
+def _split(session: Session, chunk: Chunk, boundary: int, attempts: int) -> bool:
+    """Two chunks of one, cut at a sample of the job; each may be tried again before it is cut again.
+
+    False: the job is over, and nothing was done; once queued, what is left of it is cancelled.
+    """
+    total = session.scalars(recovery.one_chunk_more(chunk.job_id)).one_or_none()
+    if total is None:
+        return False
     first = boundary - chunk.first_sample
-    session.execute(leases.shorten(chunk.id, chunk.token or 0, first, attempts))
-    total = session.scalars(leases.one_chunk_more(chunk.job_id)).one()
+    session.execute(recovery.shorten(chunk.id, chunk.token or 0, first, attempts))
     rest = ChunkPlan(total - 1, boundary, chunk.num_samples - first)
-    session.execute(leases.add_chunk(chunk, rest, attempts))
+    session.execute(recovery.add_chunk(chunk, rest, attempts))
+    return True

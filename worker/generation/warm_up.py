@@ -26,16 +26,18 @@ _SAMPLES = 64  # each of an input of its own
 _NOBODY = UUID(int=0)
 
 
-def warm_up(engine: Engine) -> None:
-    """Compute and encode some samples of no particular condition, in every way the model offers; forget them.
+def warm_up(engine: Engine) -> str:
+    """Compute and encode some samples of no particular condition, in every way the model offers.
 
-    Everything is computed twice: a device that gives other bits the second time is not to be trusted.
+    Returns the SHA-256 of it all, in hex. Everything is computed twice: a device that gives other bits the
+    second time is not to be trusted.
     Raises GenerationError if the model gives no valid result, or not the same one: such a worker must not
     claim anything.
     """
     manifest = engine.model.manifest
     storage = ObjectStorage(MemoryStore(), "memory")
     specimens = _specimens(engine, storage)
+    digest = hashlib.sha256()
     for request_type, strategy in product(manifest.request_types, manifest.sampling_strategies):
         work = _work(engine, request_type, strategy, specimens)
         first, second = (_part(engine, storage, work) for _ in range(2))
@@ -44,6 +46,8 @@ def warm_up(engine: Engine) -> None:
                 f"{engine.device} computed the same {request_type} query of {manifest.model_id} twice and "
                 "gave two results. Repair or replace the device."
             )
+        digest.update(first)
+    return digest.hexdigest()
 
 
 def _part(engine: Engine, storage: Storage, work: Work) -> bytes:

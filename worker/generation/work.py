@@ -8,6 +8,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from shared.jobs.chunks import Run
+from shared.jobs.lanes import Lane
 from shared.queries.requests import RequestType
 from shared.queries.spec import SamplingStrategy
 from shared.results.specimens import INPUTS_AT_ONCE
@@ -63,6 +64,7 @@ class Work:
     conditioning: tuple[str, ...] = ()
     fixed_total_count: bool = False
     specimens: tuple[StoredSpecimens, ...] = ()
+    lane: Lane = Lane.INTERACTIVE
     request_id: str | None = None
     waited: timedelta = timedelta()  # from queued to claimed, by the database's clock
 

@@ -1,1 +1,1 @@
-"""Celery's edge: unpack a message, call one function, map its outcome."""
+"""The edges of a worker process: Celery's tasks, and the rounds of its own clock."""

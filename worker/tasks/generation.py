@@ -1,6 +1,8 @@
-"""The wake-up of a generation worker as a Celery task."""
+"""A generation worker's drains: at a wake-up, which is a Celery task, and by its own clock without one."""
 
 from __future__ import annotations
+
+import threading
 
 import structlog
 from celery import Celery
@@ -14,18 +16,36 @@ from worker.tasks.process import FAILURE, SUCCESS, end_process, resident_bytes
 log = structlog.get_logger()
 
 
-def register(app: Celery, pipeline: Pipeline, memory_bytes: int | None = None) -> None:
-    """Have `app` answer wake-ups with this pipeline, until the process is larger than it may be."""
+class Drains:
+    """Drains of one pipeline, never two at once, until the process is larger than it may be."""
 
-    def outgrown() -> bool:
-        return memory_bytes is not None and pipeline.claims > 0 and resident_bytes() > memory_bytes
+    def __init__(self, pipeline: Pipeline, memory_bytes: int | None = None) -> None:
+        self._pipeline, self._memory_bytes = pipeline, memory_bytes
+        self._one = threading.Lock()
 
-    @app.task(name=str(Task.GENERATE))
-    def wake() -> None:
+    def woken(self) -> None:
+        """Drain; first wait for the drain in hand, so that a busy worker leaves wake-ups to idle ones."""
+        with self._one:
+            self._drain()
+
+    def unasked(self) -> None:
+        """Drain, unless that is being done: a broker that is silent costs no more than the time until now."""
+        if self._one.acquire(blocking=False):
+            try:
+                self._drain()
+            finally:
+                self._one.release()
+
+    def close(self) -> None:
+        """Have the drain in hand finish its batch, and begin none after it."""
+        self._one.acquire()
+        self._pipeline.close()
+
+    def _drain(self) -> None:
         try:
-            samples = pipeline.drain(lambda: stopping() or outgrown())
+            samples = self._pipeline.drain(lambda: stopping() or self._outgrown())
         except Unavailable as error:
-            # Nothing was claimed, or its lease runs out: upkeep sends another wake-up.
+            # Nothing was claimed, or its lease runs out: the clock tries again.
             log.warning("generation.interrupted", error=str(error))
         except DeviceLost as error:
             log.critical("worker.ends", exc_info=error)
@@ -33,9 +53,22 @@ def register(app: Celery, pipeline: Pipeline, memory_bytes: int | None = None) -
         else:
             if samples:
                 log.info("generation.drained", samples=samples)
-            if outgrown():
-                log.warning("worker.recycled", bytes=resident_bytes(), allowed=memory_bytes)
+            if self._outgrown():
+                log.warning("worker.recycled", bytes=resident_bytes(), allowed=self._memory_bytes)
                 end_process(SUCCESS)
+
+    def _outgrown(self) -> bool:
+        """Whether it is too large; one that has computed nothing yet would not be smaller the next time."""
+        allowed = self._memory_bytes
+        return allowed is not None and self._pipeline.batches > 0 and resident_bytes() > allowed
+
+
+def register(app: Celery, drains: Drains) -> None:
+    """Have `app` answer wake-ups."""
+
+    @app.task(name=str(Task.GENERATE))
+    def wake() -> None:
+        drains.woken()
 
 
 def stopping() -> bool:

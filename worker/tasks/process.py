@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
+import signal
+import socket
 import sys
 from collections.abc import Callable
 
@@ -72,6 +75,12 @@ def run_worker(app: Celery, queue: Queue) -> None:
     )
 
 
+def end_in_order_when_told() -> None:
+    """Heed SIGTERM and SIGINT from now on; Celery does so itself once it is up."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: end_process(SUCCESS))
+
+
 def end_process(status: int) -> None:
     """Have this process end in good order, once the task in hand is finished."""
     state.should_stop = status
@@ -81,6 +90,11 @@ def end_at_once() -> None:
     """End a process that listens to nothing any more; what it holds runs out."""
     sys.stdout.flush()
     os._exit(FAILURE)
+
+
+def name_of_this_process() -> str:
+    """What it calls itself in the rows: no other process ever does."""
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
 
 
 def resident_bytes() -> int:

@@ -1,17 +1,26 @@
-"""The periodic sweeps as Celery tasks, and their places in beat's schedule."""
+"""The rounds of upkeep: what is done, and how often. They need Postgres and the storage, and no broker.
+
+Two upkeep processes at once do no harm: what one has locked the other passes over, and all can be repeated.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 import structlog
-from celery import Celery
 from sqlalchemy import Engine
 
-from shared.errors import Unavailable
-from shared.messages import WAKE_GENERATION, Queue, Task
+from shared.database.engines import transaction
+from shared.database.queries import workers
+from shared.database.tables import Role
+from shared.errors import DatabaseUnavailable
+from shared.messages import WAKE_GENERATION
 from shared.queue import WakeUps
 from shared.storage.port import Storage
 from worker.generation.recovery import recover
@@ -22,14 +31,20 @@ from worker.generation.retention import (
     sweep_inputs,
     sweep_results,
 )
+from worker.tasks.clock import Round, ticking
+from worker.tasks.process import end_at_once
 
 log = structlog.get_logger()
+
+# A sweep has a few statements of a minute at most; what deletes objects may take its time.
+_SWEEP_HANGS, _DELETING_HANGS = timedelta(minutes=3), timedelta(hours=2)
 
 
 @dataclass(frozen=True, slots=True)
 class Upkeep:
-    """What the sweeps are plugged into, and how often they run."""
+    """What the rounds are plugged into, and how often they are made."""
 
+    worker_id: str
     database: Engine
     storage: Storage
     wake_ups: WakeUps
@@ -39,38 +54,33 @@ class Upkeep:
     tidy_every: timedelta
 
 
-def register(app: Celery, upkeep: Upkeep) -> None:
-    """Have `app` do upkeep."""
-    _periodic(app, Task.SWEEP, upkeep.sweep_every, lambda: _sweep(upkeep))
-    _periodic(app, Task.EXPIRE, upkeep.expire_every, lambda: _expire(upkeep))
-    _periodic(app, Task.TIDY, upkeep.tidy_every, lambda: _tidy(upkeep))
-
-
-def _periodic(app: Celery, name: Task, every: timedelta, action: Callable[[], None]) -> None:
-    @app.task(name=str(name))
-    def task() -> None:
-        try:
-            action()
-        except Unavailable as error:
-            log.warning("upkeep.skipped", task=str(name), error=str(error))
-
-    seconds = every.total_seconds()
-    app.conf.beat_schedule[str(name)] = {
-        "task": str(name),
-        "schedule": seconds,
-        # What waited longer than this is covered by the next one.
-        "options": {"queue": str(Queue.UPKEEP), "expires": 5 * seconds},
-    }
+@contextmanager
+def kept_up(upkeep: Upkeep) -> Iterator[None]:
+    """Make the rounds in the block; those in hand at its end are left behind after a moment."""
+    rounds = (
+        Round("sweep", upkeep.sweep_every, partial(_sweep, upkeep), _SWEEP_HANGS),
+        Round("expire", upkeep.expire_every, partial(_expire, upkeep), _DELETING_HANGS),
+        Round("tidy", upkeep.tidy_every, partial(_tidy, upkeep), _DELETING_HANGS),
+    )
+    try:
+        with ticking(rounds, end_at_once):
+            yield
+    finally:
+        _retire(upkeep)
 
 
 def _sweep(upkeep: Upkeep) -> None:
     recovered = recover(upkeep.database, upkeep.storage, upkeep.max_attempts)
-    if recovered.waiting_models:
+    if recovered.waiting_models or recovered.taken_back:
         upkeep.wake_ups.ask(WAKE_GENERATION)
+    host, pid = socket.gethostname(), os.getpid()
+    with transaction(upkeep.database) as session:
+        session.execute(workers.announce(upkeep.worker_id, host, pid, "", {}, Role.UPKEEP))
 
 
 def _expire(upkeep: Upkeep) -> None:
-    expire_results(upkeep.database, upkeep.storage)
+    while expire_results(upkeep.database, upkeep.storage):
+        pass
     if deleted := delete_removed_models(upkeep.database, upkeep.storage):
         log.info("models.deleted", prefixes=deleted)
     forget_idempotency_keys(upkeep.database)
@@ -82,3 +92,11 @@ def _tidy(upkeep: Upkeep) -> None:
         log.info("inputs.swept", submits=unsaved)
     if orphans := sweep_results(upkeep.database, upkeep.storage):
         log.info("results.swept", objects=orphans)
+
+
+def _retire(upkeep: Upkeep) -> None:
+    try:
+        with transaction(upkeep.database) as session:
+            session.execute(workers.retire(upkeep.worker_id))
+    except DatabaseUnavailable as error:
+        log.warning("upkeep.not_retired", error=str(error))

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import column as sql_column
 
-from shared.database.tables import Chunk, Job, Worker
+from shared.database.tables import Chunk, Job, Role, Worker
 from shared.jobs.states import ChunkState, JobState
 
 _OPEN = (ChunkState.QUEUED, ChunkState.RUNNING)
@@ -50,20 +50,21 @@ def clock() -> Select[datetime]:
     return select(func.clock_timestamp())
 
 
-def open_work() -> Select[str, int, str, int, int, timedelta]:
-    """Model, version, state, chunks, samples, and how long ago the oldest was queued, of what is not over."""
+def open_work() -> Select[str, int, str, str, int, int, timedelta]:
+    """Model, version, lane, state, chunks, samples, and the age of the oldest, of what is not over."""
     return (
         select(
             Chunk.model_id,
             Chunk.model_version,
+            Chunk.lane,
             Chunk.state,
             func.count(),
             func.sum(Chunk.num_samples),
             _since(func.min(Chunk.queued_at)),
         )
         .where(_IS_OPEN)
-        .group_by(Chunk.model_id, Chunk.model_version, Chunk.state)
-        .order_by(Chunk.model_id, Chunk.model_version, Chunk.state)
+        .group_by(Chunk.model_id, Chunk.model_version, Chunk.lane, Chunk.state)
+        .order_by(Chunk.model_id, Chunk.model_version, Chunk.lane, Chunk.state)
     )
 
 
@@ -73,8 +74,18 @@ def open_jobs() -> Select[str, str, int]:
 
 
 def known_workers() -> Select[str, str, dict[str, Any], timedelta]:
-    """Id, device and models of every worker that has not retired, and how long ago it was heard of."""
-    return select(Worker.id, Worker.device, Worker.models, _since(Worker.seen_at)).order_by(Worker.started_at)
+    """Of every generation worker that has not retired: id, device, models, how long ago it was heard of."""
+    return (
+        select(Worker.id, Worker.device, Worker.models, _since(Worker.seen_at))
+        .where(Worker.role == Role.GENERATION)
+        .order_by(Worker.started_at)
+    )
+
+
+def known_upkeep() -> Select[str, timedelta]:
+    """Id of every upkeep worker that has not retired, and how long ago a sweep of its went through."""
+    silence = _since(Worker.seen_at)
+    return select(Worker.id, silence).where(Worker.role == Role.UPKEEP).order_by(silence)
 
 
 def overdue_leases(by: timedelta) -> Select[int, timedelta | None]:

@@ -10,6 +10,8 @@ from uuid import UUID
 from sqlalchemy import Executable, Insert, Select, bindparam, func, insert, inspect, select
 from sqlalchemy import column as sql_column
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.sql.dml import ReturningInsert
 
 from shared.database.tables import Chunk, Event, Job, JobInput, Table
 from shared.jobs.chunks import ChunkPlan
@@ -17,9 +19,10 @@ from shared.jobs.events import EventKind
 from shared.jobs.states import ChunkState
 
 
-def save_job(values: dict[str, Any]) -> Insert:
-    """A new job row; its first event is number 1."""
-    return insert(Job).values(events=1, **values)
+def save_job(values: dict[str, Any]) -> ReturningInsert[UUID]:
+    """A new job row, its first event number 1; gives its id, or nothing where the row is there already."""
+    statement = upsert(Job).values(events=1, **values)
+    return statement.on_conflict_do_nothing(index_elements=["id"]).returning(Job.id)
 
 
 def save_inputs(rows: Iterable[dict[str, Any]]) -> Insert:

@@ -1,4 +1,4 @@
-"""Statements about generation workers that say they are alive."""
+"""Statements about workers that say they are alive: those that compute, and those of upkeep."""
 
 from __future__ import annotations
 
@@ -8,20 +8,30 @@ from typing import Any
 from sqlalchemy import Delete, Insert, Select, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from shared.database.tables import Worker
+from shared.database.tables import Role, Worker
 
 
-def announce(worker_id: str, host: str, pid: int, device: str, models: dict[str, Any]) -> Insert:
-    """Say that a worker is alive: once at its start, then at each heartbeat."""
-    statement = insert(Worker).values(id=worker_id, host=host, pid=pid, device=device, models=models)
+def announce(
+    worker_id: str, host: str, pid: int, device: str, models: dict[str, Any], role: Role = Role.GENERATION
+) -> Insert:
+    """Say that a worker is alive: once at its start, then at each heartbeat, or each sweep of upkeep."""
+    statement = insert(Worker).values(
+        id=worker_id, role=role, host=host, pid=pid, device=device, models=models
+    )
     return statement.on_conflict_do_update(
         index_elements=[Worker.id], set_={"seen_at": func.now(), "models": statement.excluded.models}
     )
 
 
 def live_workers(within: timedelta) -> Select[Worker]:
-    """The workers that were heard of within that time."""
-    return select(Worker).where(Worker.seen_at > func.now() - within).order_by(Worker.started_at)
+    """The generation workers that were heard of within that time."""
+    computing = (Worker.role == Role.GENERATION, Worker.seen_at > func.now() - within)
+    return select(Worker).where(*computing).order_by(Worker.started_at)
+
+
+def live_upkeep(within: timedelta) -> Select[int]:
+    """How many upkeep workers swept within that time."""
+    return select(func.count()).where(Worker.role == Role.UPKEEP, Worker.seen_at > func.now() - within)
 
 
 def retire(worker_id: str) -> Delete:

@@ -24,15 +24,24 @@ def figures(url: str) -> dict[tuple[str, ...], float]:
 
 def test_what_waits_is_read_off_the_rows(serve: Serve) -> None:
     with serve() as api:
-        queued = ("genequeue_open_samples", "model=gem-1-bulk", "state=queued", "version=1")
+        queued = (
+            "genequeue_open_samples",
+            "lane=interactive",
+            "model=gem-1-bulk",
+            "state=queued",
+            "version=1",
+        )
         assert figures(api.url)[queued] == 0
         api.submit(6)
         shown = figures(api.url)
         assert shown[queued] == 6
         assert shown[("genequeue_open_chunks", *queued[1:])] == 2
-        assert shown[("genequeue_oldest_queued_seconds", "model=gem-1-bulk", "version=1")] > 0
+        assert (
+            shown[("genequeue_oldest_queued_seconds", "lane=interactive", "model=gem-1-bulk", "version=1")]
+            > 0
+        )
         assert shown[("genequeue_open_jobs", "model=gem-1-bulk", "state=queued")] == 1
-        assert shown[("genequeue_live_workers",)] == 0
+        assert shown[("genequeue_live_workers",)] == shown[("genequeue_live_upkeep",)] == 0
         assert shown[("genequeue_rows_readable",)] == 1
 
 

@@ -104,6 +104,28 @@ def test_a_value_that_is_not_placed_exactly_is_said_in_a_warning(api: Service) -
     assert f"nearest known ancestor {LIVER} (liver)" in warning
 
 
+def test_inputs_are_known_by_their_places_so_equal_ones_are_as_many_results(serve: Serve) -> None:
+    """There are no ids that could be doubled: two equal inputs are two results, in their order."""
+    with serve() as api:
+        job_id = api.finished(2, 2, 2)
+        assert [row.position for row in inputs(api, job_id)] == [0, 1, 2]
+        outputs = api.get(f"/api/model-queries/{job_id}/result?format=json").json()["outputs"]
+    assert [output["counts"][0] for output in outputs] == [0, 1000, 2000, 3000, 4000, 5000]
+
+
+@pytest.mark.parametrize("name", ["id", "item_id", "name"])
+def test_an_id_that_an_input_brings_along_is_refused_at_every_place_where_it_stands(
+    api: Service, name: str
+) -> None:
+    query = query_of(1, 1, 1)
+    for position in (0, 2):
+        query["inputs"][position][name] = "twice"
+    answer = api.predict(query)
+    assert answer.status_code == 422
+    assert [fault["path"] for fault in answer.json()["errors"]] == [f"inputs[0].{name}", f"inputs[2].{name}"]
+    assert all(name in fault["message"] for fault in answer.json()["errors"])
+
+
 def test_every_fault_of_a_query_is_reported_at_once(api: Service) -> None:
     before = count_jobs(api)
     query = query_of(0, 1)

@@ -1,38 +1,50 @@
-"""Postgres is killed and started again under clients that never retry: slow answers, and not one error."""
+"""Postgres dies, or freezes, under clients that never ask again: slow answers, no query lost or doubled."""
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
-from signal import SIGKILL
-from tempfile import TemporaryDirectory
+from uuid import UUID
 
 import httpx
 import pytest
+from pydantic import SecretStr
+from sqlalchemy import text
 
-from cli.machine.postgres import Postgres, open_postgres
-from cli.machine.process import Child, wait_until_ready
-from shared.database.migrate import upgrade
-from tests.support.api import Service, service, settings_for
+from shared.database.engines import transaction
+from shared.settings import ApiSettings
+from tests.support.api import Service, query_of, service, settings_for
+from tests.support.crashable import CrashablePostgres, crashable_postgres
+from tests.support.deaf import DeafRelay, deaf_to_commits
+from tests.support.processes import wait_until
 
 CLIENTS, SECONDS_DOWN = 20, 3
+SUBMITTERS = 8
+CLIENT_GIVES_UP = 30  # seconds, as the public Python client does
 
 
 @pytest.fixture
-def own_postgres() -> Iterator[Postgres]:
-    with TemporaryDirectory(prefix="genequeue-tests-") as folder:
-        Path(folder).chmod(0o711)  # Where we are root, Postgres is another user.
-        yield open_postgres(Path(folder) / "postgres")
+def postgres() -> Iterator[CrashablePostgres]:
+    with crashable_postgres() as running:
+        yield running
 
 
-def start(server: Postgres) -> Child:
-    child = Child(server.program(server.folder.parent / "postgres.log"))
-    wait_until_ready(child, server.ready, timedelta(seconds=30))
-    return child
+@pytest.fixture
+def api(postgres: CrashablePostgres, redis_url: str, models_dir: Path, tmp_path: Path) -> Iterator[Service]:
+    settings = settings_for(
+        database_url=postgres.url,
+        redis_url=redis_url,
+        storage_url=f"file://{tmp_path}/objects",
+        models_dir=models_dir,
+    )
+    with service(settings) as running:
+        yield running
 
 
 def poll(api: Service, paths: list[str], until: threading.Event) -> list[int]:
@@ -45,34 +57,160 @@ def poll(api: Service, paths: list[str], until: threading.Event) -> list[int]:
     return codes
 
 
-def test_reads_ride_out_a_kill_and_a_restart_of_postgres(
-    own_postgres: Postgres, redis_url: str, models_dir: Path, tmp_path: Path
+def submit(api: Service, client: int, until: threading.Event, answers: dict[str, httpx.Response]) -> None:
+    """Send queries one after the other and note the answers, by a name for each; every second has a key."""
+    for number in itertools.count():
+        if until.is_set():
+            return
+        name = f"{client}-{number}"
+        headers = {"Idempotency-Key": name} if number % 2 else {}
+        answers[name] = api.predict(query_of(1, client_metadata={"name": name}), headers=headers)
+
+
+def saved(api: Service) -> dict[str, list[UUID]]:
+    """The ids of all saved jobs, by the names that their clients gave."""
+    found: dict[str, list[UUID]] = {}
+    with transaction(api.engine) as session:
+        for name, job_id in session.execute(text("SELECT client_metadata ->> 'name', id FROM jobs")):
+            found.setdefault(name, []).append(job_id)
+    return found
+
+
+def test_reads_ride_out_a_kill_and_a_restart_of_postgres(postgres: CrashablePostgres, api: Service) -> None:
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        job_id = api.finished(3)
+        route = f"/api/model-queries/{job_id}"
+        paths = [f"{route}/status", route, api.download_url(job_id).removeprefix(api.url)]
+        over = threading.Event()
+        polls = [clients.submit(poll, api, paths, over) for _ in range(CLIENTS)]
+        time.sleep(1)
+        postgres.crash()
+        time.sleep(SECONDS_DOWN)
+        postgres.restart()
+        time.sleep(2)
+        over.set()
+        codes = [code for answers in polls for code in answers.result()]
+    assert set(codes) == {200}
+    assert len(codes) > 3 * CLIENTS
+
+
+@pytest.mark.timeout(180)
+def test_submits_ride_out_crashes_of_postgres_and_each_is_one_job(
+    postgres: CrashablePostgres, api: Service
 ) -> None:
-    running = start(own_postgres)
-    upgrade(own_postgres.url())
-    settings = settings_for(
-        database_url=own_postgres.url(),
-        redis_url=redis_url,
-        storage_url=f"file://{tmp_path}/objects",
-        models_dir=models_dir,
-    )
-    try:
-        with service(settings) as api, ThreadPoolExecutor(CLIENTS) as clients:
-            job_id = api.finished(3)
-            route = f"/api/model-queries/{job_id}"
-            paths = [f"{route}/status", route, api.download_url(job_id).removeprefix(api.url)]
-            over = threading.Event()
-            polls = [clients.submit(poll, api, paths, over) for _ in range(CLIENTS)]
-            time.sleep(1)
-            running.send(SIGKILL)
-            running.end()
-            time.sleep(SECONDS_DOWN)
-            own_postgres.wait_for_last_owner()
-            running = start(own_postgres)
-            time.sleep(2)
-            over.set()
-            codes = [code for answers in polls for code in answers.result()]
-        assert set(codes) == {200}
-        assert len(codes) > 3 * CLIENTS
-    finally:
-        running.stop()
+    def crash() -> None:
+        postgres.crash()
+        time.sleep(1)
+        postgres.restart()
+
+    over, answers = threading.Event(), dict[str, httpx.Response]()
+    with ThreadPoolExecutor(SUBMITTERS) as clients:
+        submits = [clients.submit(submit, api, number, over, answers) for number in range(SUBMITTERS)]
+        for strike in (crash, crash, *[postgres.kill_a_backend] * 4):
+            before = len(answers)
+            wait_until(lambda: len(answers) >= before + SUBMITTERS, 60)  # noqa: B023
+            strike()
+        over.set()
+        for one in submits:
+            one.result()
+    api.engine.dispose()
+    assert Counter(answer.status_code for answer in answers.values()) == {202: len(answers)}
+    promised = {name: [UUID(answer.json()["modelQueryId"])] for name, answer in answers.items()}
+    assert saved(api) == promised
+
+
+def behind(api: Service, postgres: CrashablePostgres, relay: DeafRelay, patience: float = 20) -> ApiSettings:
+    """The settings of an API that reaches the same Postgres over a relay."""
+    url = postgres.url.replace(f":{postgres.port}/", f":{relay.port}/")
+    given = {"database_url": SecretStr(url), "database_patience": timedelta(seconds=patience)}
+    return api.settings.model_copy(update=given)
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_a_commit_whose_answer_is_lost_is_made_once_whether_or_not_it_was(
+    postgres: CrashablePostgres, api: Service, made: bool
+) -> None:
+    with deaf_to_commits(postgres.port, lets_through=made) as relay:
+        with service(behind(api, postgres, relay)) as other:
+            for name, headers in (("plain", {}), ("keyed", {"Idempotency-Key": "k"})):
+                relay.armed = True
+                answer = other.predict(query_of(1, client_metadata={"name": name}), headers=headers)
+                assert (answer.status_code, relay.armed) == (202, False)
+                assert "idempotent-replayed" not in answer.headers
+                assert saved(api)[name] == [UUID(answer.json()["modelQueryId"])]
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_a_submit_whose_end_nobody_learns_in_time_says_that_it_may_be_saved(
+    postgres: CrashablePostgres, api: Service, made: bool
+) -> None:
+    with deaf_to_commits(postgres.port, lets_through=made) as relay:
+        relay.dies = True
+        with service(behind(api, postgres, relay, patience=1)) as other:
+            relay.armed, began = True, time.monotonic()
+            answer = other.predict(query_of(1, client_metadata={"name": "unknown"}))
+            assert 0.5 < time.monotonic() - began < 10
+        assert (answer.status_code, answer.json()["code"]) == (503, "outcome_unknown")
+        assert answer.headers["retry-after"]
+        assert "Idempotency-Key" in answer.json()["error"]
+        assert len(saved(api).get("unknown", [])) == made
+
+
+def test_a_long_poll_through_a_restart_takes_no_longer_than_it_asked_for(
+    postgres: CrashablePostgres, api: Service
+) -> None:
+    job_id, wait = api.submit(1), 10
+    with ThreadPoolExecutor(1) as pool:
+        waiting, began = pool.submit(api.get, f"/api/model-queries/{job_id}?wait={wait}"), time.monotonic()
+        time.sleep(wait - 2)
+        postgres.crash()
+        time.sleep(max(0, began + wait + 1 - time.monotonic()))
+        postgres.restart()
+        restarted = time.monotonic()
+        answer = waiting.result()
+    assert (answer.status_code, answer.json()["status"]) == (200, "queued")
+    assert time.monotonic() - restarted < wait - 2, "it waited once more"
+
+
+def test_a_postgres_that_stays_away_is_503_when_patience_ends(
+    postgres: CrashablePostgres, api: Service
+) -> None:
+    with service(api.settings.model_copy(update={"database_patience": timedelta(seconds=1)})) as other:
+        postgres.crash()
+        for answer in (other.predict(query_of(1)), other.call("POST", "/api/model-queries/x/cancel")):
+            assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
+            assert answer.headers["retry-after"]
+            assert answer.elapsed.total_seconds() > 0.5
+        postgres.restart()
+        assert other.predict(query_of(1)).status_code == 202
+
+
+@pytest.mark.timeout(180)
+def test_a_frozen_postgres_is_a_clear_503_before_the_client_gives_up(
+    postgres: CrashablePostgres, api: Service
+) -> None:
+    """More callers than connections, some of which are in the middle of saving."""
+    job_id, over, under_way = api.submit(1), threading.Event(), dict[str, httpx.Response]()
+
+    def ask(number: int) -> tuple[httpx.Response, float]:
+        began = time.monotonic()
+        path = f"/api/model-queries/{job_id}/status"
+        answer = api.predict(query_of(1)) if number % 2 else api.get(path)
+        return answer, time.monotonic() - began
+
+    with ThreadPoolExecutor(50) as clients:
+        busy = [clients.submit(submit, api, number, over, under_way) for number in range(SUBMITTERS)]
+        time.sleep(1)
+        over.set()
+        postgres.freeze()
+        asked = list(clients.map(ask, range(40)))
+        postgres.thaw()
+        for one in busy:
+            one.result()
+    api.engine.dispose()
+    assert {answer.status_code for answer, _ in asked} == {503}
+    assert all(answer.headers["retry-after"] and answer.json()["code"] for answer, _ in asked)
+    assert max(seconds for _, seconds in asked) < CLIENT_GIVES_UP - 2
+    accepted = {answer.json()["modelQueryId"] for answer in under_way.values() if answer.status_code == 202}
+    assert accepted <= {str(one) for ids in saved(api).values() for one in ids}
+    assert api.predict(query_of(1)).status_code == 202

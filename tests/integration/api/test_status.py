@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import update
 
 from shared.database.engines import transaction
-from shared.database.queries.leases import cancel_queued_chunks
+from shared.database.queries.ending import cancel_queued_chunks
 from shared.database.queries.workers import announce, retire
 from shared.database.tables import Job
 from shared.jobs.states import JobState

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import httpx
@@ -168,6 +168,41 @@ def test_cancel_after_is_a_deadline_and_the_earlier_one_holds(api: Service) -> N
     assert deadline_in("90") == timedelta(seconds=90)
     assert deadline_in("90", deadline="2040-01-31T18:00:00Z") == timedelta(seconds=90)
     assert read_job(api.engine, api.submit(1)).deadline is None
+
+
+def test_a_deadline_in_the_past_is_refused_among_all_faults_and_saves_no_job(api: Service) -> None:
+    before = count_jobs(api)
+    for route in ("predict", "validate"):
+        query = query_of(0, deadline="2020-01-31T18:00:00Z")
+        answer = api.call("POST", f"/api/models/gem-1-bulk/{route}", json=query)
+        assert answer.status_code == 422
+        faults = {fault["path"]: fault["message"] for fault in answer.json()["errors"]}
+        assert faults.keys() == {"inputs[0].num_samples", "deadline"}
+        assert "2020-01-31T18:00:00Z" in faults["deadline"]
+        assert "Write a later moment" in faults["deadline"]
+    assert api.predict(query_of(1, deadline="2020-01-31T18:00:00Z")).status_code == 422
+    both = api.predict(query_of(1, deadline="2020-01-31T18:00:00Z"), headers={"Cancel-After": "90"})
+    assert both.status_code == 422, "a header does not heal what the body says"
+    assert api.predict(query_of(1, deadline="2020-01-31")).json()["errors"][0]["message"].count("zone") == 1
+    assert count_jobs(api) == before
+
+
+def test_a_query_that_was_accepted_in_time_is_replayed_after_its_deadline(api: Service) -> None:
+    soon = (datetime.now(UTC) + timedelta(seconds=2)).isoformat()
+    first = keyed(api, "in-time", 1, deadline=soon)
+    time.sleep(2.1)
+    again = keyed(api, "in-time", 1, deadline=soon)
+    assert (again.status_code, again.json()) == (202, first.json())
+    assert again.headers["idempotent-replayed"] == "true"
+    assert keyed(api, "too-late", 1, deadline=soon).status_code == 422
+
+
+@pytest.mark.parametrize("written", ["0", "-5", "1.5"])
+def test_a_cancel_after_that_is_no_time_to_come_is_named_with_its_value(api: Service, written: str) -> None:
+    answer = api.predict(query_of(1), headers={"Cancel-After": written})
+    (fault,) = answer.json()["errors"]
+    assert (answer.status_code, fault["path"]) == (400, "Cancel-After")
+    assert repr(written) in fault["message"]
 
 
 def test_a_workspace_that_has_enough_open_work_is_429_until_some_is_done(serve: Serve) -> None:

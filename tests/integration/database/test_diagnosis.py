@@ -12,6 +12,8 @@ from sqlalchemy import Engine, Select, text
 from shared.database.engines import sync_engine, transaction
 from shared.database.migrate import revisions, upgrade
 from shared.database.queries import diagnosis, workers
+from shared.database.tables import Role
+from shared.jobs.lanes import Lane
 from shared.jobs.states import ChunkState, JobState
 from tests.support.jobs import read_chunks, save_job
 from worker.generation.claim import Claimant, claim
@@ -51,21 +53,23 @@ def test_postgres_tells_its_version_its_connections_and_its_time(engine: Engine)
     assert abs(told - datetime.now(UTC)) < timedelta(seconds=5)
 
 
-def test_open_work_is_counted_by_model_version_and_state(engine: Engine) -> None:
+def test_open_work_is_counted_by_model_version_lane_and_state(engine: Engine) -> None:
     save_job(engine, [6], per_chunk=2)
     claim_all(engine, "a")
     save_job(engine, [5], per_chunk=2, model_id="gem-1-sc")
+    save_job(engine, [4], per_chunk=4, model_id="gem-1-sc", lane="bulk")
     with transaction(engine) as session:
         rows = session.execute(diagnosis.open_work()).all()
         jobs = session.execute(diagnosis.open_jobs()).all()
-    assert [tuple(row)[:5] for row in rows] == [
-        ("gem-1-bulk", 1, ChunkState.RUNNING, 3, 6),
-        ("gem-1-sc", 1, ChunkState.QUEUED, 3, 5),
+    assert [tuple(row)[:6] for row in rows] == [
+        ("gem-1-bulk", 1, Lane.INTERACTIVE, ChunkState.RUNNING, 3, 6),
+        ("gem-1-sc", 1, Lane.BULK, ChunkState.QUEUED, 1, 4),
+        ("gem-1-sc", 1, Lane.INTERACTIVE, ChunkState.QUEUED, 3, 5),
     ]
-    assert all(timedelta() <= row[5] < MINUTE for row in rows)
+    assert all(timedelta() <= row[6] < MINUTE for row in rows)
     assert {tuple(row) for row in jobs} == {
         ("gem-1-bulk", JobState.RUNNING, 1),
-        ("gem-1-sc", JobState.QUEUED, 1),
+        ("gem-1-sc", JobState.QUEUED, 2),
     }
 
 
@@ -76,6 +80,20 @@ def test_workers_are_told_with_what_they_hold_and_their_silence(engine: Engine) 
         ((worker, device, models, silence),) = session.execute(diagnosis.known_workers()).all()
     assert (worker, device, models) == ("a", "cpu", {"gem-1-bulk": [1]})
     assert timedelta(seconds=90) <= silence < timedelta(seconds=100)
+
+
+def test_upkeep_is_told_with_its_silence_and_is_no_generation_worker(engine: Engine) -> None:
+    announce(engine, "a")
+    with transaction(engine) as session:
+        session.execute(workers.announce("u", "host", 2, "", {}, Role.UPKEEP))
+    execute(engine, "UPDATE workers SET seen_at = now() - interval '90 seconds' WHERE id = 'u'")
+    with transaction(engine) as session:
+        ((upkeep, silence),) = session.execute(diagnosis.known_upkeep()).all()
+        assert (upkeep, silence // MINUTE) == ("u", 1)
+        assert [row[0] for row in session.execute(diagnosis.known_workers())] == ["a"]
+        assert [worker.id for worker in session.scalars(workers.live_workers(5 * MINUTE))] == ["a"]
+        assert session.scalars(workers.live_upkeep(2 * MINUTE)).one() == 1
+        assert session.scalars(workers.live_upkeep(MINUTE)).one() == 0
 
 
 def test_a_lease_is_overdue_when_it_ran_out_and_abandoned_when_its_owner_is_silent(engine: Engine) -> None:

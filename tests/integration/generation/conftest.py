@@ -22,7 +22,8 @@ from tests.support.models import tiny_catalog
 from worker.generation.claim import Claimant
 from worker.generation.engines import Engines
 from worker.generation.heartbeat import Heartbeat, WorkerCard
-from worker.generation.pipeline import Pipeline, Plugs
+from worker.generation.pipeline import Pipeline
+from worker.generation.plugs import Plugs
 from worker.inference.engine import Engine
 
 LEASE = timedelta(seconds=30)

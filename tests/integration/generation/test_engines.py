@@ -27,7 +27,8 @@ from worker.generation.claim import Claimant
 from worker.generation.engines import Engines
 from worker.generation.following import followed, look
 from worker.generation.heartbeat import Heartbeat, WorkerCard
-from worker.generation.pipeline import Pipeline, Plugs
+from worker.generation.pipeline import Pipeline
+from worker.generation.plugs import Plugs
 from worker.inference.engine import Engine
 
 LAB = "my-lab-bulk"

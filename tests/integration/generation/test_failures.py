@@ -40,8 +40,12 @@ class Choosy(Engine):
 
     guilty: frozenset[int] = frozenset()
     seed = 666
+    stumbles = 0  # so many times, whatever is asked
 
     def generate(self, batch: Batch) -> Generated:
+        if self.stumbles:
+            self.stumbles -= 1
+            raise RuntimeError("It stumbled.")
         if self.guilty & set(batch.input_index[batch.seed == self.seed].tolist()):
             raise GenerationError("The model gave negative counts.")
         return super().generate(batch)
@@ -87,6 +91,28 @@ def test_one_bad_input_of_many_fails_alone_and_the_others_are_what_they_would_ha
     job = read_job(workshop.database, hurt)
     assert (job.state, job.samples_done, job.samples_failed) == (JobState.READY, 30, 2)
     assert reasons(workshop.database, hurt) == {guilty: "The model gave negative counts."}
+    assert {chunk.attempts for chunk in read_chunks(workshop.database, hurt)} == {1}, "found at once"
+
+
+def test_a_chunk_none_of_whose_inputs_can_be_computed_is_tried_by_three_workers(
+    workshop: Workshop, choosy: Choosy
+) -> None:
+    """It may be the worker's fault: a chunk is given up at its last attempt only."""
+    choosy.guilty = frozenset(range(4))
+    job_id = save_job(workshop.database, [1] * 4, per_chunk=4, seed=choosy.seed)
+    workshop.drain()
+    assert read_job(workshop.database, job_id).state == JobState.FAILED
+    assert {chunk.attempts for chunk in read_chunks(workshop.database, job_id)} == {3}
+
+
+def test_a_failure_that_is_no_input_s_fault_and_does_not_come_again_harms_nobody(
+    workshop: Workshop, choosy: Choosy
+) -> None:
+    job_id = save_job(workshop.database, [1] * 4, per_chunk=4, seed=choosy.seed)
+    choosy.stumbles = 1
+    workshop.drain()
+    assert read_job(workshop.database, job_id).samples_done == 4
+    assert reasons(workshop.database, job_id) == {}
 
 
 def test_a_bad_input_does_not_hold_up_the_other_jobs_of_its_batch(workshop: Workshop, choosy: Choosy) -> None:

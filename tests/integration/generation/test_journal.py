@@ -24,7 +24,8 @@ from tests.support.models import tiny_catalog
 from worker.generation.claim import Claimant, claim
 from worker.generation.engines import Engines
 from worker.generation.heartbeat import Heartbeat, WorkerCard
-from worker.generation.pipeline import Pipeline, Plugs
+from worker.generation.pipeline import Pipeline
+from worker.generation.plugs import Plugs
 from worker.generation.recovery import recover
 from worker.inference.engine import Engine
 
@@ -117,30 +118,30 @@ def test_a_lease_that_is_taken_back_is_told_and_counted(
     database: DatabaseEngine, engines: Engines, lines: list[Any], tmp_path: Path
 ) -> None:
     job = requested_job(database, "trace-4", [2])
-    before = counted("genequeue_leases_taken_back_total", model="gem-1-bulk")
+    before = counted("genequeue_leases_taken_back_total", model="gem-1-bulk", lane="interactive")
     assert claim(database, claimant(engines, lease=timedelta(seconds=-1)))
     recover(database, open_storage(f"file://{tmp_path}"), max_attempts=3)
     (line,) = [line for line in lines if line["event"] == "lease.taken_back"]
     assert line.keys() >= IDS
     assert (line["job"], line["request_id"], line["state"]) == (str(job), "trace-4", "queued")
-    assert counted("genequeue_leases_taken_back_total", model="gem-1-bulk") == before + 1
+    assert counted("genequeue_leases_taken_back_total", model="gem-1-bulk", lane="interactive") == before + 1
 
 
-def test_batches_samples_and_attempts_are_counted(
+def test_batches_samples_and_attempts_are_counted_by_model_and_lane(
     database: DatabaseEngine, engines: Engines, tmp_path: Path
 ) -> None:
     def figures() -> list[float]:
         return [
-            counted("genequeue_samples_total", model="gem-1-bulk"),
-            counted("genequeue_chunk_attempts_total", model="gem-1-bulk", outcome="done"),
+            counted("genequeue_samples_total", model="gem-1-bulk", lane="bulk"),
+            counted("genequeue_chunk_attempts_total", model="gem-1-bulk", lane="bulk", outcome="done"),
             counted("genequeue_batch_fill_ratio_count", model="gem-1-bulk"),
             counted("genequeue_batch_fill_ratio_sum", model="gem-1-bulk"),
             counted("genequeue_batch_seconds_count", model="gem-1-bulk"),
-            counted("genequeue_claim_wait_seconds_count", model="gem-1-bulk"),
+            counted("genequeue_claim_wait_seconds_count", model="gem-1-bulk", lane="bulk"),
         ]
 
     before = figures()
-    save_job(database, [16], per_chunk=8)
+    save_job(database, [16], per_chunk=8, lane="bulk")
     drain(database, open_storage(f"file://{tmp_path}"), engines)
     assert [after - was for after, was in zip(figures(), before, strict=True)] == [16, 2, 1, 0.25, 1, 2]
 

@@ -21,6 +21,7 @@ from shared.jobs.lanes import Turn
 from shared.jobs.states import ChunkState, JobState
 from shared.storage.objects import ObjectStorage, open_storage
 from tests.support.jobs import read_chunks, read_events, read_job, save_job
+from tests.support.processes import wait_until
 from worker.generation.claim import Claimant, claim
 from worker.generation.complete import complete, fail, give_back, try_again
 from worker.generation.ending import fail_jobs
@@ -168,6 +169,30 @@ def test_a_stale_token_renews_nothing(engine: Engine) -> None:
         assert session.scalars(leases.renew(stale, timedelta(seconds=30))).all() == []
 
 
+def test_leases_are_renewed_in_one_order_so_that_nobody_waits_in_a_circle(engine: Engine) -> None:
+    """A renewal that waits for the first chunk has not locked the second one yet."""
+    save_job(engine, [2], per_chunk=1)
+    first, second = sorted(claim(engine, claimant()), key=lambda work: work.chunk_id)
+    with transaction(engine) as session:  # now the table and its indexes have the second one first
+        later = "UPDATE chunks SET lease_expires_at = lease_expires_at + interval '1 s' WHERE id = :id"
+        session.execute(text(later), {"id": first.chunk_id})
+    renewed: list[int] = []
+
+    def renew() -> None:
+        with transaction(engine) as session:
+            renewed.extend(session.scalars(leases.renew([second.lease, first.lease], timedelta(minutes=1))))
+
+    lock = text("SELECT id FROM chunks WHERE id = :id FOR UPDATE NOWAIT")
+    with transaction(engine) as session:
+        session.execute(lock, {"id": first.chunk_id})
+        renewing = threading.Thread(target=renew)
+        renewing.start()
+        wait_until(lambda: _waits_for_a_lock(engine, "UPDATE chunks SET lease_expires_at"))
+        session.execute(lock, {"id": second.chunk_id})
+    renewing.join()
+    assert sorted(renewed) == [first.chunk_id, second.chunk_id]
+
+
 def test_attempts_are_counted_before_the_work_and_end(engine: Engine, storage: ObjectStorage) -> None:
     job_id = save_job(engine, [2])
     for attempt in (1, 2, 3):
@@ -203,12 +228,15 @@ def test_a_chunk_that_was_given_back_counts_no_attempt(engine: Engine) -> None:
 
 
 def test_a_late_completion_leaves_a_job_that_is_over_as_it_is(engine: Engine, storage: ObjectStorage) -> None:
+    """What was not counted must not lie among its parts either."""
     job_id = save_job(engine, [4], per_chunk=2)
     first, second = claim(engine, claimant())
     with transaction(engine) as session:
         fail_jobs(session, {job_id}, "broken")
-    complete(engine, storage, second, PART)
+    with pytest.raises(LeaseLost, match="is over"):
+        complete(engine, storage, second, PART)
     fail(engine, storage, first, {0: "late"})
+    assert {chunk.state for chunk in read_chunks(engine, job_id)} == {ChunkState.RUNNING, ChunkState.FAILED}
     assert (read_job(engine, job_id).state, read_job(engine, job_id).error) == (JobState.FAILED, "broken")
 
 
@@ -235,6 +263,12 @@ def test_the_database_refuses_rows_that_no_legal_move_makes(engine: Engine, ille
     save_job(engine, [1])
     with pytest.raises(IntegrityError), transaction(engine) as session:
         session.execute(text(illegal))
+
+
+def _waits_for_a_lock(engine: Engine, statement: str) -> bool:
+    with transaction(engine) as session:
+        waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE :begin"
+        return session.scalar(text(waiting), {"begin": f"{statement}%"}) is not None
 
 
 def _age(engine: Engine, job_id: UUID) -> None:

@@ -45,6 +45,15 @@ def test_many_askings_coalesce(redis_url: str) -> None:
     assert 1 <= waiting(redis_url) < 200
 
 
+def test_wake_ups_that_nobody_hears_do_not_pile_up(redis_url: str) -> None:
+    """Row 11: whoever comes back hears enough of them."""
+    with wake_ups(redis_url) as sender:
+        for _ in range(30):
+            sender.ask(WAKE_GENERATION)
+            time.sleep(0.02)
+    assert 1 <= waiting(redis_url) < 16
+
+
 @pytest.mark.parametrize("broker", ["down", "hung"])
 def test_a_broker_that_is_away_costs_a_caller_nothing(broker: str) -> None:
     with socket.socket() as listener:

@@ -14,5 +14,5 @@ _SLOW = {**QUICK, "GENEQUEUE_BATCH_SAMPLES": "40"}
 
 @pytest.fixture(scope="session")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with running_stage(tmp_path_factory.mktemp("stage"), Plan(_SLOW, linger=0.5)) as made:
+    with running_stage(tmp_path_factory.mktemp("stage"), Plan(_SLOW, one_address=True)) as made:
         yield made

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-_SIZE = "1g"
+_SIZE = "2g"  # ten stormy minutes leave three quarters of a gigabyte
 _FILLER = "filler"
 _STEPS = (64 << 20, 1 << 20, 1 << 16, 1 << 12)
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 from shared.jobs.states import CHUNK_MOVES, FINAL_JOB_STATES, JOB_MOVES, ChunkState, JobState
+from shared.queries.requests import RequestType
+from shared.results.specimens import INPUTS_AT_ONCE
 from tests.system.chaos.books import Books, Row
-from tests.system.chaos.ledger import Broken
-from tests.system.chaos.questions import digest, question_of
+from tests.system.chaos.ledger import Broken, Wish
+from tests.system.chaos.questions import NEVER_SAVED, digest, question_of
 
 _OVER = frozenset(map(str, FINAL_JOB_STATES))
-_READY = str(JobState.READY)
+_READY, _EXPIRED = str(JobState.READY), str(JobState.EXPIRED)
+_LIFE = re.compile(r"queued( running( progress)*)?( ready| failed| cancelled)( expired)?")
+_TOO_LATE = "It was not done by its deadline"
 
 
 def every_accepted_job_is_known(books: Books) -> Iterator[str]:
@@ -27,10 +32,46 @@ def every_job_is_over(books: Books) -> Iterator[str]:
             yield f"{job_id} is {job['state']}, {job['chunks_open']} of {job['chunks_total']} chunks open"
 
 
-def every_good_query_is_ready(books: Books) -> Iterator[str]:
+def every_job_ends_as_its_customer_asked(books: Books) -> Iterator[str]:
+    """Ready, but where it was cancelled or deleted, or had a deadline which was over by then."""
+    cancelled, deleted = (books.ledger.wishes(wish) for wish in Wish)
     for job_id, job in books.jobs.items():
-        if job["state"] in _OVER and job["state"] != _READY:
+        late = job["deadline"] is not None and job["finished_at"] and job["finished_at"] >= job["deadline"]
+        ends = {
+            _READY: job_id not in deleted,
+            str(JobState.CANCELLED): job_id in cancelled and job_id not in deleted,
+            str(JobState.FAILED): late and (job["error"] or "").startswith(_TOO_LATE),
+            _EXPIRED: job_id in deleted,
+        }
+        if job["state"] in _OVER and not ends[job["state"]]:
             yield f"{job_id} is {job['state']}: {job['error']}"
+
+
+def no_input_is_guilty(books: Books) -> Iterator[str]:
+    """None of a storm's queries has a fault that a model could meet."""
+    for job_id, job in books.jobs.items():
+        failed = [chunk["position"] for chunk in books.chunks[job_id] if chunk["state"] == ChunkState.FAILED]
+        if job["samples_failed"] or failed:
+            yield f"{job_id}: {job['samples_failed']} samples, chunks {failed}"
+
+
+def a_job_is_at_its_end_what_it_was_seen_to_be(books: Books) -> Iterator[str]:
+    for job_id, seen in books.ledger.ends.items():
+        if job_id in books.jobs and books.jobs[job_id]["state"] not in {seen, _EXPIRED}:
+            yield f"{job_id} was seen {seen} and is {books.jobs[job_id]['state']}"
+
+
+def a_key_has_one_job(books: Books) -> Iterator[str]:
+    """Those that a customer was told of, and those of posts whose answer was lost."""
+    jobs = Counter(job["client_metadata"].get("key") for job in books.jobs.values())
+    yield from (f"{key}: {count} jobs" for key, count in jobs.items() if key and count > 1)
+    for key, job_id in books.ledger.keys.items():
+        if (kept := books.keys.get(key)) != job_id:
+            yield f"{key}: a customer got {job_id}, the row says {kept}"
+
+
+def nothing_is_saved_of_what_is_not_accepted(books: Books) -> Iterator[str]:
+    yield from (job_id for job_id, job in books.jobs.items() if job["source"] == NEVER_SAVED)
 
 
 def a_ready_job_is_whole(books: Books) -> Iterator[str]:
@@ -59,6 +100,17 @@ def no_move_is_illegal(books: Books) -> Iterator[str]:
             yield f"{move.kind} {move.subject}: {move.before} to {move.after}"
 
 
+def nothing_is_begun_or_done_of_a_job_that_is_over(books: Books) -> Iterator[str]:
+    """By the order in which the moves were made: a chunk's lock orders those of one chunk."""
+    owner = {str(chunk["id"]): job_id for job_id, chunks in books.chunks.items() for chunk in chunks}
+    over: set[str] = set()
+    for move in books.moves:
+        if move.kind == "job" and move.after in _OVER:
+            over.add(move.subject)
+        elif move.after in {ChunkState.RUNNING, ChunkState.DONE} and owner.get(move.subject) in over:
+            yield f"chunk {move.subject} of {owner[move.subject]} became {move.after}"
+
+
 def no_token_is_given_twice(books: Books) -> Iterator[str]:
     given = Counter(
         move.token for move in books.moves if move.kind == "chunk" and move.after == ChunkState.RUNNING
@@ -74,11 +126,13 @@ def events_have_no_gaps(books: Books) -> Iterator[str]:
 
 
 def events_tell_one_life(books: Books) -> Iterator[str]:
-    """Queued, then running once, then progress a chunk, then the end, which is said once and last."""
-    for job_id, _ in _ready(books):
+    """Queued, then running once, then progress a chunk, then the end, which is said once; deleted at last."""
+    for job_id, job in books.jobs.items():
         kinds = [event["kind"].removeprefix("query.") for event in books.events.get(job_id, ())]
-        if kinds != ["queued", "running", *["progress"] * len(books.chunks[job_id]), "ready"]:
-            yield f"{job_id}: {kinds}"
+        done = sum(chunk["state"] == ChunkState.DONE for chunk in books.chunks[job_id])
+        whole = _LIFE.fullmatch(" ".join(kinds)) and kinds[-1] == job["state"]
+        if job["state"] in _OVER and not (whole and kinds.count("progress") == done):
+            yield f"{job_id}, {job['state']}, {done} chunks done: {kinds}"
 
 
 def progress_only_grows(books: Books) -> Iterator[str]:
@@ -93,6 +147,23 @@ def no_lease_is_left(books: Books) -> Iterator[str]:
         for chunk in chunks:
             if chunk["state"] == ChunkState.RUNNING or chunk["owner"] or chunk["lease_expires_at"]:
                 yield f"chunk {chunk['position']} of {job_id} is {chunk['state']}, of {chunk['owner']}"
+
+
+def nothing_waits_of_a_job_that_is_over(books: Books) -> Iterator[str]:
+    for job_id, chunks in books.chunks.items():
+        waiting = sum(chunk["state"] == ChunkState.QUEUED for chunk in chunks)
+        if waiting and books.jobs[job_id]["state"] in _OVER:
+            yield f"{job_id} is {books.jobs[job_id]['state']}, and {waiting} chunks are queued"
+
+
+def what_was_deleted_is_gone(books: Books) -> Iterator[str]:
+    """Result and inputs, whoever wrote something meanwhile; but not the job."""
+    for job_id in books.ledger.wishes(Wish.DELETE).keys() & books.jobs.keys():
+        if books.jobs[job_id]["state"] != _EXPIRED or books.jobs[job_id]["deleted_at"] is None:
+            yield f"{job_id} is {books.jobs[job_id]['state']}"
+        left = [key for key in books.objects if key.split("/")[1:2] == [job_id]]
+        if left or books.inputs.get(job_id):
+            yield f"{job_id} has {left} and {books.inputs.get(job_id, 0)} inputs"
 
 
 def every_row_has_its_object(books: Books) -> Iterator[str]:
@@ -115,19 +186,26 @@ def every_manifest_is_that_of_its_rows(books: Books) -> Iterator[str]:
 
 
 def every_part_equals_the_undisturbed_one(books: Books) -> Iterator[str]:
+    """Those of cancelled and late jobs too."""
     for job_id, chunk in _done(books):
-        name = question_of(books.jobs[job_id]["source"])
+        job = books.jobs[job_id]
+        answer = books.answers.get(question_of(job["source"]) or "")
         place = (chunk["first_sample"], chunk["num_samples"])
-        if name is None or books.answers[name].parts.get(place) != chunk["part_sha256"]:
-            yield f"{name}, samples {place} of {job_id}"
+        content, kind = books.content(chunk["part_key"]), RequestType(job["request_type"])
+        if not answer or not answer.has_part(place, chunk["part_sha256"], content, kind):
+            yield f"{job['source']}, samples {place} of {job_id}"
 
 
-def every_object_belongs_to_a_job(books: Books) -> Iterator[str]:
-    """What belongs to one is deleted with it."""
-    for key in books.objects:
-        folder, _, rest = key.partition("/")
-        if folder != "results" or rest.partition("/")[0] not in books.jobs:
-            yield key
+def every_object_is_named_by_a_row(books: Books) -> Iterator[str]:
+    """Once upkeep has swept what lost attempts, and submits that were never committed, had left."""
+    named = {chunk["part_key"] for _, chunk in _done(books)}
+    named |= {job["manifest_key"] for job in books.jobs.values()}
+    named |= {
+        f"inputs/{job_id}/counts-{number * INPUTS_AT_ONCE:06d}.parquet"
+        for job_id, job in books.jobs.items()
+        for number in range(len(job["input_digests"]))
+    }
+    yield from sorted(set(books.objects) - named)
 
 
 def customers_saw_no_promise_broken(books: Books) -> Iterator[str]:
@@ -137,19 +215,26 @@ def customers_saw_no_promise_broken(books: Books) -> Iterator[str]:
 PROMISES: tuple[Callable[[Books], Iterator[str]], ...] = (
     every_accepted_job_is_known,
     every_job_is_over,
-    every_good_query_is_ready,
+    every_job_ends_as_its_customer_asked,
+    no_input_is_guilty,
+    a_job_is_at_its_end_what_it_was_seen_to_be,
+    a_key_has_one_job,
+    nothing_is_saved_of_what_is_not_accepted,
     a_ready_job_is_whole,
     no_chunk_is_completed_twice,
     no_move_is_illegal,
+    nothing_is_begun_or_done_of_a_job_that_is_over,
     no_token_is_given_twice,
     events_have_no_gaps,
     events_tell_one_life,
     progress_only_grows,
     no_lease_is_left,
+    nothing_waits_of_a_job_that_is_over,
+    what_was_deleted_is_gone,
     every_row_has_its_object,
     every_manifest_is_that_of_its_rows,
     every_part_equals_the_undisturbed_one,
-    every_object_belongs_to_a_job,
+    every_object_is_named_by_a_row,
     customers_saw_no_promise_broken,
 )
 
@@ -161,18 +246,12 @@ def check(books: Books) -> list[Broken]:
     ]
 
 
-def unnamed_objects(books: Books) -> dict[str, int]:
-    """Objects of jobs that no row names, left by lost attempts: how many bytes, by key."""
-    named = {chunk["part_key"] for _, chunk in _done(books)}
-    named |= {job["manifest_key"] for job in books.jobs.values()}
-    return {key: size for key, size in sorted(books.objects.items()) if key not in named}
-
-
 def _ready(books: Books) -> Iterator[tuple[str, Row]]:
-    jobs: Mapping[str, Row] = books.jobs
-    return ((job_id, job) for job_id, job in jobs.items() if job["state"] == _READY)
+    return ((job_id, job) for job_id, job in books.jobs.items() if job["state"] == _READY)
 
 
 def _done(books: Books) -> Iterator[tuple[str, Row]]:
+    """The finished chunks of all jobs whose result was not deleted."""
     for job_id, chunks in books.chunks.items():
-        yield from ((job_id, chunk) for chunk in chunks if chunk["state"] == ChunkState.DONE)
+        if books.jobs[job_id]["state"] != _EXPIRED:
+            yield from ((job_id, chunk) for chunk in chunks if chunk["state"] == ChunkState.DONE)

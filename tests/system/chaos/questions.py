@@ -1,17 +1,19 @@
-"""What is asked in a storm: a pool of queries, drawn from a seed, and the answers of undisturbed runs."""
+"""What is asked in a storm: a pool of queries of all six ids, drawn from a seed."""
 
 from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
-from tests.support.models import B_CELL, BULK, HEART, LIVER, LUNG, SINGLE_CELL
+from shared.queries.requests import RequestType
+from tests.support.models import B_CELL, BULK, DEXAMETHASONE, HEART, LIVER, LUNG, SINGLE_CELL
 
 MEAN, GENERATION = "mean estimation", "sample generation"
+GENES = 200
 _METADATA: Mapping[str, Sequence[Mapping[str, str]]] = {
     BULK: (
         {"tissue_ontology_id": LIVER},
@@ -20,27 +22,23 @@ _METADATA: Mapping[str, Sequence[Mapping[str, str]]] = {
     ),
     SINGLE_CELL: ({"cell_type_ontology_id": B_CELL}, {"cell_type_ontology_id": B_CELL, "sex": "male"}),
 }
+_TREATED = {"perturbation_ontology_id": DEXAMETHASONE, "perturbation_type": "compound"}
 _MARK = "storm:"
-
-Place = tuple[int, int]  # first sample and number of samples of a part, within its job
+# The source of queries that are never to become jobs.
+NEVER_SAVED = "storm-never"
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A query; its name travels in its `source`, so that every job in the database can be told apart."""
+    """A query; its name travels in its `source`, so that every job in the database can be told apart.
+
+    `model_id` is the public one.
+    """
 
     name: str
     model_id: str
     body: Mapping[str, Any] = field(repr=False)
     samples: int
-
-
-@dataclass(slots=True)
-class Answer:
-    """The undisturbed result: SHA-256 of its JSON, and of its parts by place, for each way of cutting."""
-
-    json_sha256: str
-    parts: dict[Place, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +51,25 @@ class Sizes:
 
 
 def draw(seed: int, sizes: Sizes, of_each: int = 6) -> dict[str, list[Question]]:
-    """The pool by kind: "small", "middling", "bulk". Equal seeds give equal pools."""
+    """The pool by kind: "small", "middling", "bulk". Equal seeds give equal pools.
+
+    Small and middling ones are of each of the six ids in turn, bulk of those that generate samples.
+    """
     chance = random.Random(f"questions {seed}")
     kinds = {"small": sizes.small, "middling": sizes.middling, "bulk": sizes.bulk}
-    return {
-        kind: [_question(chance, f"{kind}-{number}", *bounds) for number in range(of_each)]
-        for kind, bounds in kinds.items()
-    }
+    pool: dict[str, list[Question]] = {}
+    for kind, (least, most) in kinds.items():
+        ids = [
+            (model, asked)
+            for model, asked in product((BULK, SINGLE_CELL), RequestType)
+            if kind != "bulk" or asked is not RequestType.PREDICT_METADATA
+        ]
+        chance.shuffle(ids)
+        pool[kind] = [
+            _question(chance, f"{kind}-{number}", ids[number % len(ids)], chance.randint(least, most))
+            for number in range(of_each)
+        ]
+    return pool
 
 
 def question_of(source: str | None) -> str | None:
@@ -72,25 +82,53 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _question(chance: random.Random, name: str, least: int, most: int) -> Question:
-    model_id = chance.choice((BULK, BULK, SINGLE_CELL))
-    samples = chance.randint(least, most)
-    strategy = chance.choice((MEAN, GENERATION)) if model_id == BULK else MEAN
-    body = {
-        "sampling_strategy": strategy,
-        "inputs": list(_inputs(chance, model_id, samples)),
+def _question(chance: random.Random, name: str, asked: tuple[str, RequestType], samples: int) -> Question:
+    model_id, kind = asked
+    body: dict[str, Any] = {
+        "inputs": list(_INPUTS[kind](chance, model_id, samples)),
         "seed": chance.randrange(1 << 40),
-        "deterministic_latents": chance.random() < 0.25,
         "source": _MARK + name,
     }
-    return Question(name, model_id, body, samples)
+    if kind is not RequestType.PREDICT_METADATA:
+        strategies = (MEAN, GENERATION) if model_id == BULK else (MEAN,)
+        body |= {
+            "sampling_strategy": chance.choice(strategies),
+            "deterministic_latents": chance.random() < 0.25,
+        }
+    return Question(name, model_id + kind.suffix, body, samples)
 
 
-def _inputs(chance: random.Random, model_id: str, samples: int) -> Sequence[Mapping[str, Any]]:
+def _conditions(chance: random.Random, model_id: str, samples: int) -> Iterator[Mapping[str, Any]]:
     """One to three conditions that share the samples."""
+    for count in _shares(chance, samples):
+        yield {"metadata": dict(chance.choice(_METADATA[model_id])), "num_samples": count}
+
+
+def _references(chance: random.Random, model_id: str, samples: int) -> Iterator[Mapping[str, Any]]:
+    """One to three samples, some of them to be treated."""
+    for count in _shares(chance, samples):
+        treated = {"metadata": _TREATED} if chance.random() < 0.5 else {}
+        yield {"counts": _counts(chance), "num_samples": count, **treated}
+
+
+def _strangers(chance: random.Random, model_id: str, samples: int) -> Iterator[Mapping[str, Any]]:
+    """Samples of which nothing is known but their counts."""
+    for _ in range(samples):
+        yield {"counts": _counts(chance)}
+
+
+_INPUTS = {
+    RequestType.BASELINE: _conditions,
+    RequestType.REFERENCE_CONDITIONED: _references,
+    RequestType.PREDICT_METADATA: _strangers,
+}
+
+
+def _shares(chance: random.Random, samples: int) -> Iterator[int]:
     count = min(samples, chance.randint(1, 3))
     cuts = [0, *sorted(chance.sample(range(1, samples), count - 1)), samples]
-    return [
-        {"metadata": dict(chance.choice(_METADATA[model_id])), "num_samples": end - begin}
-        for begin, end in pairwise(cuts)
-    ]
+    return (end - begin for begin, end in pairwise(cuts))
+
+
+def _counts(chance: random.Random) -> list[int]:
+    return [int(chance.lognormvariate(3, 2)) for _ in range(GENES)]

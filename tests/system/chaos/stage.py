@@ -7,7 +7,6 @@ Every process reaches Postgres and Valkey over a wire that can be cut. Not for t
 from __future__ import annotations
 
 import shutil
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,7 +19,7 @@ import psutil
 import psycopg
 from redis import Redis
 
-from cli.machine.ports import LOCALHOST, free_ports
+from cli.machine.ports import LOCALHOST, free_ports, listen
 from cli.machine.postgres import Postgres, open_postgres
 from cli.machine.process import Child, Program
 from cli.machine.services import api_is_ready, with_our_packages
@@ -33,7 +32,6 @@ from tests.support.machine import clean_environment
 from tests.support.models import tiny_catalog
 from tests.system.chaos import audit
 from tests.system.chaos.disk import Disk, small_disk
-from tests.system.chaos.serve import Desk
 from tests.system.chaos.wires import Wire, Wires
 
 APIS, WORKERS, UPKEEP = ("api-1", "api-2"), ("generation-1", "generation-2"), "upkeep"
@@ -56,13 +54,13 @@ QUICK: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a stage is set: the settings of its processes, and how long an API process that is to end lingers.
+    """How a stage is set: the settings of its processes, and whether its API processes share an address.
 
-    With `linger`, in seconds, the API processes accept from one listening socket, which is the stage's own.
+    With `one_address` they accept from one listening socket, which is the stage's own.
     """
 
     settings: Mapping[str, str] = field(default_factory=lambda: dict(QUICK))
-    linger: float | None = None
+    one_address: bool = False
 
 
 class Stage:
@@ -78,10 +76,8 @@ class Stage:
         self.postgres_wire: Wire = wires.lay(self._postgres.port)
         self.valkey_wire: Wire = wires.lay(self._valkey.port)
         self._ports = free_ports(len(APIS))
-        self._listener, self._desk = None, None
-        if plan.linger is not None:
-            self._listener = socket.create_server((LOCALHOST, 0), backlog=1024)
-            self._desk = Desk(folder / "desk", self._listener)
+        self._listener = listen(LOCALHOST, 0) if plan.one_address else None
+        if self._listener:
             self._ports = [self._listener.getsockname()[1]] * len(APIS)
         self.urls = tuple(f"http://{LOCALHOST}:{port}" for port in self._ports)
         self.keys: tuple[str, ...] = ()
@@ -140,6 +136,11 @@ class Stage:
         except psutil.NoSuchProcess:
             return []
 
+    @property
+    def database_url(self) -> str:
+        """Where Postgres is, past the wire."""
+        return self._postgres.url()
+
     @contextmanager
     def database(self) -> Iterator[psycopg.Connection]:
         """A connection of our own, past the wire."""
@@ -156,6 +157,13 @@ class Stage:
         """Delete what Valkey keeps on disk; for when it is dead."""
         shutil.rmtree(self.folder / "valkey" / "appendonlydir", ignore_errors=True)
 
+    def clear(self) -> None:
+        """Forget all jobs, and what they left: a stage that is calm is as new then."""
+        with self.database() as connection:
+            connection.execute("TRUNCATE jobs, idempotency_keys, storm_moves CASCADE")
+        for folder in self.disk.objects.iterdir():
+            shutil.rmtree(folder)
+
     def log(self, name: str) -> str:
         """What a process has logged."""
         return self._log(name).read_text(errors="replace")
@@ -163,8 +171,7 @@ class Stage:
     def stop(self) -> None:
         """End everything."""
         self._supervisor.stop()
-        if self._desk and self._listener:
-            self._desk.close()
+        if self._listener:
             self._listener.close()
 
     def _heard_of(self) -> set[int]:
@@ -199,14 +206,18 @@ class Stage:
         )
 
     def _api(self, name: str, environment: Mapping[str, str]) -> Program:
-        port = str(self._ports[APIS.index(name)])
-        serve: tuple[str, ...] = ("uvicorn", "api.main:create_app", "--factory", "--port", port)
-        serve += ("--no-access-log", "--timeout-graceful-shutdown", "20")
-        if self._desk:
-            serve = ("tests.system.chaos.serve", str(self.folder / "desk"), str(self._plan.linger))
+        inherited = (self._listener.fileno(),) if self._listener else ()
+        where = ("--fd", *inherited) if inherited else ("--port", self._ports[APIS.index(name)])
+        command = (sys.executable, "-m", "api", "--grace", "20", *map(str, where))
         cut = {"GENEQUEUE_SAMPLES_PER_CHUNK": str(CUTS[name])}
-        command = (sys.executable, "-m", *serve)
-        return Program(name, command, self._log(name), {**environment, **cut}, patience=timedelta(seconds=25))
+        return Program(
+            name,
+            command,
+            self._log(name),
+            {**environment, **cut},
+            patience=timedelta(seconds=25),
+            inherited=inherited,
+        )
 
 
 @contextmanager

@@ -6,23 +6,27 @@ import random
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 
 from shared.jobs.states import JobState
-from tests.system.chaos.acts import Act, Scene, all_acts
+from tests.system.chaos.acts import Act, Scene, all_acts, pack
 from tests.system.chaos.adversary import Adversary, Struck, plan
 from tests.system.chaos.books import Books, read_books
+from tests.system.chaos.calm import Swept, calm, finish_deletions, sweep
+from tests.system.chaos.cancelling import cancel_seconds
 from tests.system.chaos.customer import Customer, StormOver, Town
 from tests.system.chaos.faults import FAULTS
 from tests.system.chaos.invariants import check
 from tests.system.chaos.leaks import leaks
-from tests.system.chaos.ledger import Accepted, Broken, Ledger
-from tests.system.chaos.questions import Answer, Question, Sizes, digest, draw
+from tests.system.chaos.ledger import Broken, Ledger
+from tests.system.chaos.peace import undisturbed
+from tests.system.chaos.questions import Question, Sizes, draw
 from tests.system.chaos.recovery import Idle, recovery
 from tests.system.chaos.stage import Plan, Stage, running_stage
 
-_CALM_SECONDS = 120.0
 _TICK = 0.02
 
 
@@ -41,13 +45,18 @@ class Weather:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of it. `calm_after` is how many seconds the last job took once everything was alive again."""
+    """What came of it. `calm_after` is how many seconds the last job took once everything was alive again.
+
+    `cancels` are the seconds that each cancel took.
+    """
 
     weather: Weather
     books: Books
     struck: Sequence[Struck]
     broken: Sequence[Broken]
     idle: Sequence[Idle]
+    cancels: Sequence[float]
+    swept: Swept
     calm_after: float
     bounded_disk: bool
 
@@ -55,41 +64,30 @@ class Outcome:
 def storm(weather: Weather, folder: Path) -> Outcome:
     """Run it, in a folder that is empty."""
     with running_stage(folder, weather.plan) as stage:
-        pool = draw(weather.seed, weather.sizes)
-        answers = undisturbed(stage, [question for kind in pool.values() for question in kind])
-        town = Town(stage.urls, Ledger(), answers, threading.Event())
-        struck = _rage(stage, weather, town, pool)
-        calm_after = _calm(stage)
-        books = read_books(stage, town.ledger, answers)
-        broken = [*check(books), *_refetched(stage, town, books), *leaks(stage)]
-        return Outcome(
-            weather, books, struck, broken, recovery(books.moves, struck), calm_after, stage.disk.bounded
-        )
+        return storm_on(stage, weather)
 
 
-def undisturbed(stage: Stage, questions: Sequence[Question]) -> dict[str, Answer]:
-    """Every question asked of every API process in peace: they cut it differently and must answer alike."""
-    answers: dict[str, Answer] = {}
-    for url in stage.urls:
-        customer = Customer(
-            Town((url,), Ledger(), answers, threading.Event()), stage.keys[0], random.Random(0)
-        )
-        jobs = [customer.submit(question) for question in questions]
-        for job in jobs:
-            _note(stage, customer, job, answers)
-        customer.close()
-    return answers
-
-
-def _note(stage: Stage, customer: Customer, job: Accepted, answers: dict[str, Answer]) -> None:
-    customer.wait(job, every=0.05)
-    content = customer.ask("GET", f"/api/model-queries/{job.job_id}/result?format=json").content
-    answer = answers.setdefault(job.question.name, Answer(digest(content)))
-    assert answer.json_sha256 == digest(content), "two ways of cutting a query gave two results"
-    with stage.database() as connection:
-        statement = "SELECT first_sample, num_samples, part_sha256 FROM chunks WHERE job_id = %s"
-        for first, count, sha256 in connection.execute(statement, (job.job_id,)):
-            answer.parts[first, count] = sha256
+def storm_on(stage: Stage, weather: Weather) -> Outcome:
+    """Run it on a stage that is whole and has no jobs."""
+    pool = draw(weather.seed, weather.sizes)
+    answers = undisturbed(stage, [question for kind in pool.values() for question in kind])
+    town = Town(stage.urls, Ledger(), answers, threading.Event())
+    struck = _rage(stage, weather, town, pool)
+    calm_after = calm(stage)
+    finish_deletions(stage, town.ledger)
+    swept = sweep(stage)
+    books = read_books(stage, town.ledger, answers)
+    return Outcome(
+        weather=weather,
+        books=books,
+        struck=struck,
+        broken=[*check(books), *_refetched(stage, town, books), *leaks(stage)],
+        idle=recovery(books.moves, struck),
+        cancels=cancel_seconds(books),
+        swept=swept,
+        calm_after=calm_after,
+        bounded_disk=stage.disk.bounded,
+    )
 
 
 def _rage(
@@ -97,12 +95,16 @@ def _rage(
 ) -> Sequence[Struck]:
     """Customers in threads, and the adversary in this one, which tends the stage."""
     streams: dict[str, str] = {}
-    threads = []
+    acts, threads = all_acts(), []
+    cards = pack(weather.seed, acts)
     for number in range(weather.customers):
         chance = random.Random(f"customer {weather.seed} {number}")
-        customer = Customer(town, stage.keys[number % len(stage.keys)], chance)
+        customer = Customer(town, stage.keys[number % len(stage.keys)], chance, f"customer-{number}")
         scene = Scene(customer, pool, chance, streams)
-        threads.append(threading.Thread(target=_live, args=(scene, all_acts()), name=f"customer-{number}"))
+        # Each begins at another card, so that together they play all acts soon.
+        first = number * len(cards) // weather.customers
+        told = (scene, cards[first:] + cards[:first], acts)
+        threads.append(threading.Thread(target=_live, args=told, name=customer.name))
     faults = {name: FAULTS[name] for name in weather.faults}
     adversary = Adversary(stage, plan(weather.seed, weather.seconds, weather.gap, faults))
     began = time.monotonic()
@@ -122,11 +124,11 @@ def _rage(
     return adversary.struck
 
 
-def _live(scene: Scene, acts: Mapping[str, Act]) -> None:
+def _live(scene: Scene, cards: Sequence[str], acts: Mapping[str, Act]) -> None:
     """Act after act until the storm is over; what an act did not expect is written down."""
-    names, weights = list(acts), [act.WEIGHT for act in acts.values()]
-    while not scene.customer.over.is_set():
-        (name,) = scene.chance.choices(names, weights)
+    for name in cycle(cards):
+        if scene.customer.over.is_set():
+            break
         try:
             acts[name].play(scene)
             scene.customer.ledger.did(name)
@@ -137,28 +139,6 @@ def _live(scene: Scene, acts: Mapping[str, Act]) -> None:
     scene.customer.close()
 
 
-def _calm(stage: Stage) -> float:
-    """Wait until every process is alive, then until nothing is left to do; returns the latter's seconds."""
-    stage.wait(stage.is_whole)
-    began = time.monotonic()
-    while _unfinished(stage) and time.monotonic() - began < _CALM_SECONDS:
-        stage.tend()
-        time.sleep(0.1)
-    # Two sweeps more: upkeep may tidy up.
-    settled = time.monotonic() + 1.5
-    while time.monotonic() < settled:
-        stage.tend()
-        time.sleep(0.1)
-    return time.monotonic() - began - 1.5
-
-
-def _unfinished(stage: Stage) -> int:
-    with stage.database() as connection:
-        row = connection.execute("SELECT count(*) FROM jobs WHERE state IN ('queued', 'running')").fetchone()
-    assert row is not None
-    return int(row[0])
-
-
 def _refetched(stage: Stage, town: Town, books: Books, most: int = 10) -> list[Broken]:
     """The results as their owners read them now: the last ones of each workspace."""
     ledger = Ledger()
@@ -166,8 +146,9 @@ def _refetched(stage: Stage, town: Town, books: Books, most: int = 10) -> list[B
     for key in stage.keys:
         customer = Customer(calm, key, random.Random(0))
         own = [job for job in town.ledger.accepted if job.key == key]
-        for job in own[-most:]:
-            if books.jobs[job.job_id]["state"] == JobState.READY:
+        ready = [job for job in own if books.jobs.get(job.job_id, {}).get("state") == JobState.READY]
+        with suppress(StormOver):
+            for job in ready[-most:]:
                 customer.fetch(job)
         customer.close()
     return ledger.broken

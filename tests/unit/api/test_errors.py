@@ -29,6 +29,7 @@ from shared.errors import (
     KeyRejected,
     LinkRejected,
     ModelNotFound,
+    OutcomeUnknown,
     QueryRejected,
     ResultGone,
     ResultLate,
@@ -59,7 +60,7 @@ EXPECTED = [
     (ResultLate("late"), 504, "result_late"),
     (CheckpointCorrupt("changed"), 500, "checkpoint_corrupt"),
     (DatabaseUnavailable("away"), 503, "database_unavailable"),
-    (StorageUnavailable("away"), 503, "storage_unavailable"),
+    (OutcomeUnknown("saved or not"), 503, "outcome_unknown"),
 ]
 
 
@@ -100,6 +101,15 @@ def test_each_error_has_its_status_and_a_word_for_programs(
     assert body["code"] == code
     assert body["error"] == str(error)
     assert body["request_id"] == answer.headers["x-request-id"]
+
+
+def test_where_the_storage_is_stays_in_the_log(logs: list[Any]) -> None:
+    answer = answer_to(StorageUnavailable("The storage s3://inner does not answer: http://10.0.0.7"))
+    assert (answer.status_code, answer.json()["code"]) == (503, "storage_unavailable")
+    assert "storage" in answer.json()["error"]
+    assert "inner" not in answer.text
+    assert "10.0.0.7" not in answer.text
+    assert "s3://inner" in next(line for line in logs if line["event"] == "request.failed")["error"]
 
 
 def test_every_class_of_the_tree_has_a_status() -> None:

@@ -25,24 +25,29 @@ def test_a_database_that_is_away_leaves_one_gauge_that_says_so() -> None:
 def test_an_idle_service_shows_zeros_for_every_version_that_it_offers() -> None:
     shown = values(Snapshot([], [], []))
     assert shown[("rows_readable",)] == 1.0
-    assert shown[("live_workers",)] == 0.0
+    assert shown[("live_workers",)] == shown[("live_upkeep",)] == 0.0
     for model in ("bulk", "sc"):
-        assert shown[("open_chunks", model, "1", "queued")] == 0.0
-        assert shown[("oldest_queued_seconds", model, "1")] == 0.0
         assert shown[("holding_workers", model, "1")] == 0.0
+        for lane in ("interactive", "bulk"):
+            assert shown[("open_chunks", model, "1", lane, "queued")] == 0.0
+            assert shown[("oldest_queued_seconds", model, "1", lane)] == 0.0
 
 
-def test_work_is_shown_by_version_and_state_also_of_versions_that_are_offered_no_more() -> None:
+def test_work_is_shown_by_version_lane_and_state_also_of_versions_that_are_offered_no_more() -> None:
     work = [
-        ("bulk", 1, "queued", 3, 12, timedelta(seconds=40)),
-        ("bulk", 1, "running", 1, 4, timedelta(seconds=50)),
-        ("old", 7, "queued", 1, 2, timedelta(seconds=9)),
+        ("bulk", 1, "interactive", "queued", 3, 12, timedelta(seconds=40)),
+        ("bulk", 1, "bulk", "queued", 5, 50, timedelta(seconds=70)),
+        ("bulk", 1, "interactive", "running", 1, 4, timedelta(seconds=50)),
+        ("old", 7, "bulk", "queued", 1, 2, timedelta(seconds=9)),
     ]
-    shown = values(Snapshot(work, [("bulk", "running", 2)], [{("bulk", 1)}, {("bulk", 1), ("sc", 1)}]))
-    assert shown[("open_chunks", "bulk", "1", "queued")] == 3
-    assert shown[("open_samples", "bulk", "1", "running")] == 4
-    assert shown[("oldest_queued_seconds", "bulk", "1")] == 40
-    assert shown[("oldest_queued_seconds", "old", "7")] == 9
+    shown = values(Snapshot(work, [("bulk", "running", 2)], [{("bulk", 1)}, {("bulk", 1), ("sc", 1)}], 1))
+    assert shown[("open_chunks", "bulk", "1", "interactive", "queued")] == 3
+    assert shown[("open_chunks", "bulk", "1", "bulk", "queued")] == 5
+    assert shown[("open_samples", "bulk", "1", "interactive", "running")] == 4
+    assert shown[("oldest_queued_seconds", "bulk", "1", "interactive")] == 40
+    assert shown[("oldest_queued_seconds", "bulk", "1", "bulk")] == 70
+    assert shown[("oldest_queued_seconds", "old", "7", "bulk")] == 9
+    assert shown[("live_upkeep",)] == 1
     assert shown[("open_jobs", "bulk", "running")] == 2
     assert shown[("live_workers",)] == 2
     assert shown[("holding_workers", "bulk", "1")] == 2

@@ -20,7 +20,15 @@ from cli.doctor.machine import judge_clocks, judge_disk
 from cli.doctor.objects import judge_objects
 from cli.doctor.processes import Life, life_of
 from cli.doctor.servers import judge_api, judge_migrations, judge_postgres, judge_valkey
-from cli.doctor.work import KnownWorker, Waiting, judge_jobs, judge_leases, judge_queue, judge_workers
+from cli.doctor.work import (
+    KnownWorker,
+    Waiting,
+    judge_jobs,
+    judge_leases,
+    judge_queue,
+    judge_upkeep,
+    judge_workers,
+)
 from shared.database.migrate import Revisions
 from shared.errors import DatabaseUnavailable
 from tests.support.processes import wait_until
@@ -39,7 +47,7 @@ def worker(silence: float = 1, **models: list[int]) -> KnownWorker:
 
 
 def waiting(age: float, state: str = "queued", version: int = 1) -> Waiting:
-    return Waiting("bulk", version, state, 2, 8, timedelta(seconds=age))
+    return Waiting("bulk", version, "interactive", state, 2, 8, timedelta(seconds=age))
 
 
 @pytest.mark.parametrize(
@@ -130,6 +138,15 @@ def test_what_waits_while_nothing_is_computed_is_wrong_and_while_something_is_it
     assert verdicts(judge_queue([waiting(40), waiting(50, "running")], [worker()])) == [Verdict.OK]
     assert verdicts(judge_queue([waiting(2)], [])) == [Verdict.OK], "it was queued just now"
     assert verdicts(judge_queue([], [])) == [Verdict.OK]
+
+
+@pytest.mark.parametrize(
+    ("silences", "verdict"), [([], Verdict.WRONG), ([200], Verdict.WRONG), ([1, 200], Verdict.OK)]
+)
+def test_an_upkeep_that_has_not_swept_of_late_is_wrong(silences: list[int], verdict: Verdict) -> None:
+    finding = judge_upkeep([timedelta(seconds=silence) for silence in silences], "")
+    assert finding.verdict is verdict
+    assert ("worker.cpu" in finding.remedy) is (verdict is Verdict.WRONG)
 
 
 def test_leases_that_nobody_takes_back_mean_that_upkeep_is_away() -> None:

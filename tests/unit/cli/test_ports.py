@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.machine.ports import LOCALHOST, free_ports, is_free, refuse_unless_free, remembered_port
+from cli.machine.ports import LOCALHOST, free_ports, is_free, listen, remembered_port
 from shared.errors import SetupError
 
 
@@ -20,16 +20,18 @@ def taken() -> Iterator[int]:
 
 def test_a_taken_port_is_refused_with_the_remedy(taken: int) -> None:
     with pytest.raises(SetupError, match=rf"Port {taken} on 127.0.0.1 is taken. .* --port"):
-        refuse_unless_free(LOCALHOST, taken)
+        listen(LOCALHOST, taken)
 
 
 def test_an_address_of_another_machine_is_refused_with_the_remedy() -> None:
     with pytest.raises(SetupError, match=r"no address 192\.0\.2\.1.*--host"):
-        refuse_unless_free("192.0.2.1", 8000)
+        listen("192.0.2.1", 8000)
 
 
-def test_a_free_port_is_not_refused() -> None:
-    refuse_unless_free(LOCALHOST, free_ports(1)[0])
+def test_a_connection_is_not_refused_while_nobody_takes_it_yet() -> None:
+    (port,) = free_ports(1)
+    with listen(LOCALHOST, port), socket.create_connection((LOCALHOST, port), timeout=5):
+        assert not is_free(LOCALHOST, port)
 
 
 def test_a_port_is_remembered(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[3]
 DOCKERFILES = sorted((ROOT / "deploy").glob("*.Dockerfile"))
 COMPOSE_FILES = [ROOT / "docker-compose.yml", ROOT / "deploy" / "docker-compose.gpu.yml"]
+APIS = ("api-1", "api-2")
 # What no image but the generation worker's may load.
 FORBIDDEN = {"api": ("torch", "worker"), "upkeep": ("torch", "api"), "generation": ("api", "fastapi")}
 
@@ -46,7 +47,7 @@ def test_every_service_that_is_built_has_its_dockerfile() -> None:
     built = {
         name: service["build"]["dockerfile"] for name, service in services().items() if "build" in service
     }
-    assert set(built) >= {"api", "generation", "upkeep", "migrate"}
+    assert set(built) >= {*APIS, "generation", "upkeep", "migrate"}
     assert all((ROOT / dockerfile).is_file() for dockerfile in built.values())
 
 
@@ -79,8 +80,8 @@ def test_an_image_starts_from_what_it_copies_and_loads_nothing_that_is_not_its_o
     for source in copied(dockerfile):
         if (ROOT / source).is_dir() and source != "models":
             shutil.copytree(ROOT / source, tmp_path / source, ignore=shutil.ignore_patterns("__pycache__"))
-    module = {"api": "api.main", "generation": "worker.gpu", "upkeep": "worker.cpu"}[dockerfile.stem]
-    assert module in dockerfile.read_text()
+    module = {"api": "api.__main__", "generation": "worker.gpu", "upkeep": "worker.cpu"}[dockerfile.stem]
+    assert f'"-m", "{module.removesuffix(".__main__")}"' in dockerfile.read_text()
     program = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import {module}; "
         f"print([name for name in {FORBIDDEN[dockerfile.stem]!r} if name in sys.modules])"

@@ -105,12 +105,13 @@ def test_prometheus_reads_the_alerts_and_asks_services_that_compose_starts() -> 
         for config in job["static_configs"]
         for target in config["targets"]
     ]
-    assert {target.split(":")[0] for target in targets} == {"api", "generation", "upkeep"}
+    assert {target.split(":")[0] for target in targets} == {"api-1", "api-2", "generation", "upkeep"}
     for target in targets:
         service, port = target.split(":")
         environment = COMPOSE["services"][service]["environment"]
-        assert service == "api" or environment["GENEQUEUE_METRICS_PORT"] == port
-        assert service == "api" or environment["GENEQUEUE_METRICS_HOST"] == "0.0.0.0"
+        is_api = service.startswith("api-")
+        assert is_api or environment["GENEQUEUE_METRICS_PORT"] == port
+        assert is_api or environment["GENEQUEUE_METRICS_HOST"] == "0.0.0.0"
 
 
 def test_panels_do_not_lie_on_each_other() -> None:

@@ -1,6 +1,6 @@
 """What customers do in a storm, an act a file. Every module of this folder is found by itself.
 
-An act is a module with `WEIGHT`, how often it is chosen beside the others, and `play(scene)`.
+An act is a module with `WEIGHT`, how often it is played beside the others, and `play(scene)`.
 """
 
 from __future__ import annotations
@@ -44,3 +44,10 @@ def all_acts() -> dict[str, Act]:
     """Every act by its name, in the order of names."""
     names = sorted(module.name for module in pkgutil.iter_modules(__path__))
     return {name: importlib.import_module(f"{__name__}.{name}") for name in names}
+
+
+def pack(seed: int, acts: Mapping[str, Act]) -> list[str]:
+    """The names of the acts, each as often as its weight says, shuffled."""
+    cards = [name for name, act in acts.items() for _ in range(act.WEIGHT)]
+    random.Random(f"acts {seed}").shuffle(cards)
+    return cards

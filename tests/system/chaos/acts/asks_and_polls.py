@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.system.chaos.acts import Scene
 
-WEIGHT = 8
+WEIGHT = 6
 
 
 def play(scene: Scene) -> None:

@@ -17,10 +17,10 @@ WEIGHT = 2
 def play(scene: Scene) -> None:
     """A stream is not asked for again; its job is finished all the same."""
     customer, question = scene.customer, scene.question("middling")
-    url = scene.chance.choice(customer.urls) + f"/api/models/{question.model_id}/predict"
+    url = customer.url() + f"/api/models/{question.model_id}/predict"
     headers = {"Authorization": f"Bearer {customer.key}", "Accept": ARROW}
     try:
-        response = httpx.post(url, json=dict(question.body), headers=headers, timeout=30)
+        response = httpx.post(url, json=customer.query(question), headers=headers, timeout=30)
         if response.status_code != 200:
             customer.ledger.saw(f"stream {response.status_code}")
             return

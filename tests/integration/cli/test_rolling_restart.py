@@ -1,0 +1,208 @@
+"""`genequeue restart` on a real `genequeue up`: every process of ours is another, and no caller noticed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from cli.machine.ports import LOCALHOST
+from tests.support.catalogs import LIVER
+from tests.support.machine import Machine, clean_environment, genequeue
+from tests.support.models import tiny_catalog
+from tests.support.processes import wait_until
+
+OURS = ("generation", "upkeep")
+SERVERS = ("postgres", "valkey")
+# As the public client does, a connection for each question; and as browsers do, one for all.
+CLIENTS, KEEPERS = 180, 20
+POLL_SECONDS = 3
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("models")
+    tiny_catalog(directory)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def two(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """A machine with two API processes."""
+    environment = {"GENEQUEUE_MODELS_DIR": str(models)}
+    data = tmp_path_factory.mktemp("two") / "data"
+    with Machine(data, environment=environment, options=("--api-processes", "2")) as machine:
+        yield machine
+
+
+@pytest.fixture(scope="module")
+def one(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """A machine as it is without an option: one API process."""
+    data = tmp_path_factory.mktemp("one") / "data"
+    with Machine(data, environment={"GENEQUEUE_MODELS_DIR": str(models)}) as machine:
+        yield machine
+
+
+def headers_of(machine: Machine) -> dict[str, str]:
+    return {"Authorization": f"Bearer {machine.key}"}
+
+
+def submitted(machine: Machine) -> str:
+    """The status route of a new query."""
+    query = {
+        "sampling_strategy": "mean estimation",
+        "inputs": [{"metadata": {"tissue_ontology_id": LIVER}, "num_samples": 1}],
+    }
+    url = f"{machine.url}/api/models/gem-1-bulk/predict"
+    answer = requests.post(url, json=query, headers=headers_of(machine), timeout=30)
+    return f"{machine.url}/api/model-queries/{answer.json()['modelQueryId']}/status"
+
+
+def ends_ready(status: str, machine: Machine) -> None:
+    def ready() -> bool:
+        body = requests.get(status, headers=headers_of(machine), timeout=30).json()
+        return bool(body["status"] == "ready")
+
+    wait_until(ready, seconds=30)
+
+
+class Poller:
+    """Asks for one status again and again, never twice for the same answer, and counts what it met."""
+
+    def __init__(self, machine: Machine, path: str, *, keeps: bool) -> None:
+        self._port, self._path, self._headers = machine.port, path, headers_of(machine)
+        self._keeps = keeps
+        self._connection = self._new_connection()
+
+    def poll(self, first_after: float, over: threading.Event) -> Counter[str]:
+        """Until it is over."""
+        met: Counter[str] = Counter()
+        pause = first_after
+        while not over.wait(pause):
+            met[self._ask()] += 1
+            pause = POLL_SECONDS
+        self._connection.close()
+        return met
+
+    def _ask(self) -> str:
+        try:
+            self._connection.request("GET", self._path, headers=self._headers)
+            answer = self._connection.getresponse()
+            answer.read()
+        except OSError as error:
+            return repr(error)
+        if answer.will_close or not self._keeps:
+            self._connection.close()
+            self._connection = self._new_connection()
+        return str(answer.status)
+
+    def _new_connection(self) -> HTTPConnection:
+        return HTTPConnection(LOCALHOST, self._port, timeout=30)
+
+
+@contextmanager
+def polled(machine: Machine, clients: int, keepers: int = 0) -> Iterator[Counter[str]]:
+    """Clients poll during the block; at its end, what they met is counted."""
+    path, over = urlsplit(submitted(machine)).path, threading.Event()
+    pollers = [Poller(machine, path, keeps=number < keepers) for number in range(clients + keepers)]
+    together: Counter[str] = Counter()
+    with ThreadPoolExecutor(len(pollers)) as pool:
+        polling = [
+            pool.submit(poller.poll, POLL_SECONDS * number / len(pollers), over)
+            for number, poller in enumerate(pollers)
+        ]
+        try:
+            yield together
+        finally:
+            over.set()
+    for one in polling:
+        together.update(one.result())
+
+
+def test_200_clients_poll_through_a_restart_of_everything_without_an_error(two: Machine) -> None:
+    before = two.processes
+    assert set(before) == {*SERVERS, *OURS, "api-1", "api-2"}
+    with polled(two, CLIENTS, KEEPERS) as met:
+        time.sleep(POLL_SECONDS)
+        os.kill(two.child.pid, signal.SIGHUP)
+        wait_until(lambda: "Restarted in" in two.output, seconds=120)
+        time.sleep(POLL_SECONDS)
+    assert set(met) == {"200"}, met
+    assert met["200"] > CLIENTS + KEEPERS
+    after = two.processes
+    assert {name for name in after if after[name] != before[name]} == {*OURS, "api-1", "api-2"}
+    ends_ready(submitted(two), two)
+
+
+def test_the_console_says_what_happens_in_order(two: Machine) -> None:
+    said = two.output[two.output.index("Restart:") :]
+    steps = ["api-1: process", "api-2: process", "generation: process", "upkeep: process", "Restarted in"]
+    assert [said.index(step) for step in steps] == sorted(said.index(step) for step in steps)
+
+
+def test_code_that_does_not_start_is_refused_and_the_old_goes_on(two: Machine, models: Path) -> None:
+    before, weights = two.processes, models / "gem-1-sc" / "weights.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    try:
+        with pytest.raises(subprocess.CalledProcessError) as failed:
+            two.command("restart")
+    finally:
+        weights.write_bytes(whole)
+    assert failed.value.returncode == 1
+    assert "The restart was given up: " in failed.value.stderr
+    assert str(weights) in failed.value.stderr
+    assert "Traceback" not in failed.value.stderr
+    assert two.processes == before
+    ends_ready(submitted(two), two)
+
+
+def test_kill_9_of_an_api_process_refuses_no_connection(two: Machine) -> None:
+    """What it had in hand may be cut; the rest is answered, by the other or by its successor."""
+    with polled(two, 40) as met:
+        time.sleep(POLL_SECONDS)
+        killed = two.kill("api-2")
+        two.wait_for_new("api-2", killed)
+        time.sleep(POLL_SECONDS)
+    assert [error for error in met if "refused" in error] == []
+    assert met["200"] > 40
+    assert met.total() - met["200"] <= 5, met
+
+
+def test_one_api_process_is_replaced_without_a_refused_connection(one: Machine) -> None:
+    before = one.processes
+    with polled(one, 30, 5) as met:
+        time.sleep(POLL_SECONDS)
+        said = one.command("restart")
+        time.sleep(POLL_SECONDS)
+    assert set(met) == {"200"}, met
+    after = one.processes
+    assert {name for name in after if after[name] != before[name]} == {*OURS, "api"}
+    assert all(f"{name}: process {before[name]} -> {after[name]}" in said for name in (*OURS, "api"))
+
+
+def test_kill_9_of_the_only_api_process_refuses_no_connection(one: Machine) -> None:
+    killed = one.kill("api")
+    answer = requests.get(f"{one.url}/health/live", timeout=30)
+    assert answer.status_code == 200
+    assert one.wait_for_new("api", killed) != killed
+
+
+def test_there_must_be_a_run_to_restart(tmp_path: Path) -> None:
+    command = genequeue("restart", "--data-dir", str(tmp_path))
+    done = subprocess.run(command, env=clean_environment({}), capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "does not run on" in done.stderr
+    assert "Traceback" not in done.stderr
