@@ -14,14 +14,12 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import structlog
-from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.services.understand import Understood
 from shared.catalog import Model
-from shared.database.queries.jobs import save_chunks, save_event, save_inputs, save_job
+from shared.database.queries.submitting import save_inputs, save_whole
 from shared.jobs.chunks import ChunkPlan, first_samples, plan_chunks
-from shared.jobs.events import EventKind
 from shared.jobs.lanes import Lane
 from shared.queries.requests import RequestType
 from shared.queries.spec import InputSpec, QuerySpec
@@ -83,14 +81,15 @@ def prepare_job(understood: Understood, model: Model, workspace_id: int, policy:
         "source": spec.source,
         "request_id": structlog.contextvars.get_contextvars().get("request_id"),
         "lane": str(lane_of(spec, policy.interactive_samples)),
-        "deadline": _deadline(spec, policy.cancel_after),
+        "deadline": spec.deadline,
+        "cancel_after": policy.cancel_after,
         "client_metadata": dict(spec.client_metadata),
         "samples_total": spec.num_samples,
         "chunks_total": len(chunks),
         "chunks_open": len(chunks),
         "warnings": understood.warnings,
         "coverage": understood.coverage.to_json(),
-        "expires_at": func.now() + (spec.expires_in or policy.result_lifetime),
+        "kept_for": spec.expires_in or policy.result_lifetime,
     }
     return PreparedJob(job_id, spec.model_id, values, spec.inputs, chunks, objects)
 
@@ -98,14 +97,6 @@ def prepare_job(understood: Understood, model: Model, workspace_id: int, policy:
 def lane_of(spec: QuerySpec, interactive_samples: int) -> Lane:
     """The lane that a query asks for, or the one that fits its size."""
     return spec.priority or (Lane.INTERACTIVE if spec.num_samples <= interactive_samples else Lane.BULK)
-
-
-def _deadline(spec: QuerySpec, cancel_after: timedelta | None) -> Any:
-    """The earlier of the two deadlines, by the clock of the database."""
-    if cancel_after is None:
-        return spec.deadline
-    after = func.now() + cancel_after
-    return after if spec.deadline is None else func.least(spec.deadline, after)
 
 
 def chunk_size(spec: QuerySpec, model: Model, asked: int | None) -> int:
@@ -136,12 +127,13 @@ async def save_prepared(session: AsyncSession, job: PreparedJob) -> bool:
     Raises DatabaseUnavailable.
     """
     structlog.contextvars.bind_contextvars(job=str(job.id))
-    if await session.scalar(save_job(dict(job.values))) is None:
+    # The rest of a large query follows in the same transaction, so that the event loop gets its turn between.
+    first, *others = _batches(job)
+    statement, values = save_whole(job.values, first, [asdict(plan) for plan in job.chunks])
+    if await session.scalar(statement, values) is None:
         return False
-    for rows in _batches(job):
-        await session.execute(save_inputs(rows))
-    await session.execute(save_chunks(job.values, job.chunks))
-    await session.execute(save_event(job.id, 1, EventKind.QUEUED))
+    for rows in others:
+        await session.execute(save_inputs(job.id, rows))
     return True
 
 
@@ -152,7 +144,6 @@ def _batches(job: PreparedJob) -> Iterator[list[dict[str, Any]]]:
         inputs = job.inputs[begin : begin + _ROWS_AT_ONCE]
         yield [
             {
-                "job_id": job.id,
                 "position": position,
                 "first_sample": starts[position],
                 "num_samples": item.num_samples,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
@@ -17,6 +18,8 @@ from shared.errors import DatabaseUnavailable
 from shared.jobs.states import FINAL_JOB_STATES
 
 log = structlog.get_logger()
+
+_FIRST_PAUSE = timedelta(milliseconds=10)
 
 
 @dataclass(slots=True, eq=False)
@@ -40,6 +43,7 @@ class JobWatch:
 
     engine: AsyncEngine
     every: timedelta = timedelta(seconds=0.2)
+    _pause: timedelta = field(default=_FIRST_PAUSE, init=False)
     closed: bool = field(default=False, init=False)
     _waiters: set[_Waiter] = field(default_factory=set, init=False)
     _wanted: asyncio.Event = field(default_factory=asyncio.Event, init=False)
@@ -53,6 +57,7 @@ class JobWatch:
             return False
         waiter = _Waiter(job_id, seen)
         self._waiters.add(waiter)
+        self._pause = _FIRST_PAUSE
         self._wanted.set()
         try:
             async with asyncio.timeout(patience.total_seconds()):
@@ -85,8 +90,8 @@ class JobWatch:
         """The poller. It sleeps while nobody waits, and outlives a database that is away."""
         while True:
             await self._wanted.wait()
+            self._wanted.clear()
             if not self._waiters:
-                self._wanted.clear()
                 continue
             try:
                 await self._look(list(self._waiters))
@@ -94,7 +99,16 @@ class JobWatch:
                 log.warning("watch.missed", error=str(error), cause=repr(error.__cause__))
             except Exception as error:
                 log.error("watch.missed", exc_info=error)
-            await asyncio.sleep(self.every.total_seconds())
+            await self._rest()
+
+    async def _rest(self) -> None:
+        """Pause, a little longer each time that nobody new waits; who waits for a short job is told soon."""
+        await asyncio.sleep(_FIRST_PAUSE.total_seconds())
+        with suppress(TimeoutError):
+            async with asyncio.timeout((self._pause - _FIRST_PAUSE).total_seconds()):
+                await self._wanted.wait()
+        self._pause = min(1.5 * self._pause, self.every)
+        self._wanted.set()
 
     async def _look(self, waiters: Sequence[_Waiter]) -> None:
         async with async_transaction(self.engine) as session:

@@ -22,7 +22,10 @@ from shared.database.bounded import SILENCE, BoundedConnection
 from shared.errors import DatabaseUnavailable, SetupError
 
 # A lock held longer than this is a bug; no statement of ours waits for minutes.
-_SESSION = "-c lock_timeout=10s -c statement_timeout=60s -c timezone=UTC"
+# Nor does a transaction of ours rest between two for long: a process that is frozen must let go of its locks.
+_SESSION = (
+    "-c lock_timeout=10s -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s -c timezone=UTC"
+)
 # How long a request waits for a connection of the pool, and for the making of one.
 _TURN, _GREETING = timedelta(seconds=3), timedelta(seconds=3)
 # So long it takes, at most, until a transaction of an asyncio process has found out that Postgres is frozen.

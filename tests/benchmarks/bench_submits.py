@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 import orjson
+from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.services.submit import PreparedJob, SubmitPolicy, prepare_job
@@ -135,11 +136,12 @@ def _preparing() -> Callable[[], PreparedJob]:
 
 def _rows(job: PreparedJob) -> list[Table]:
     """Its job, its input, its chunk, its first event."""
-    (item,), (plan,), values = job.inputs, job.chunks, job.values
+    (item,), (plan,), values = job.inputs, job.chunks, dict(job.values)
+    kept, _ = values.pop("kept_for"), values.pop("cancel_after")
     placements = {name: asdict(place) for name, place in item.placements.items()}
     common = {name: values[name] for name in ("workspace_id", "lane", "model_id", "model_version")}
     return [
-        Job(events=1, **values),
+        Job(events=1, expires_at=func.now() + kept, **values),
         JobInput(
             job_id=job.id,
             position=0,

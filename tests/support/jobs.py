@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,9 +16,9 @@ from sqlalchemy import Engine, select
 from shared.database.engines import transaction
 from shared.database.queries import jobs as statements
 from shared.database.queries.keys import ensure_workspace
+from shared.database.queries.submitting import save_whole
 from shared.database.tables import Chunk, Event, Job
 from shared.jobs.chunks import first_samples, plan_chunks
-from shared.jobs.events import EventKind
 from shared.jobs.lanes import Lane
 from shared.queries.requests import RequestType
 from shared.results.specimens import INPUTS_AT_ONCE, encode_specimens, specimens_key
@@ -56,13 +57,11 @@ def save_job(
             "samples_total": sum(sizes),
             "chunks_total": len(plans),
             "chunks_open": len(plans),
-            "expires_at": datetime.now(UTC) + timedelta(days=1),
+            "kept_for": timedelta(days=1),
             **columns,
         }
-        session.execute(statements.save_job(values))
         rows = [
             {
-                "job_id": job_id,
                 "position": position,
                 "first_sample": first,
                 "num_samples": size,
@@ -71,9 +70,8 @@ def save_job(
             }
             for position, (first, size) in enumerate(zip(first_samples(sizes), sizes, strict=True))
         ]
-        session.execute(statements.save_inputs(rows))
-        session.execute(statements.save_chunks(values, plans))
-        session.execute(statements.save_event(job_id, 1, EventKind.QUEUED))
+        statement, parameters = save_whole(values, rows, [asdict(plan) for plan in plans])
+        assert session.scalar(statement, parameters) == job_id
     return job_id
 
 

@@ -59,6 +59,9 @@ class Pipeline:
                 with journal.about(works):
                     journal.claimed(works, self._claimant.batch_samples)
                     self._run(works)
+                if 2 * sum(work.num_samples for work in works) < self._claimant.batch_samples:
+                    # Nothing more is queued, or it would be in the batch: to ask again has time.
+                    self._writers.wait()
         finally:
             self._writers.wait()
         if self._setbacks.away is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import timedelta
+from functools import lru_cache
 from uuid import UUID
 
 from sqlalchemy import (
@@ -49,11 +50,19 @@ def claimable(
     stands before in this very list; of a workspace, the first chunks of all jobs before the second ones: a
     short job does not wait for a long one to end, nor a small workspace for a large one.
     """
+    held = frozenset((model_id, version) for model_id, versions in models.items() for version in versions)
+    return _claimable(held, frozenset(passed_over), limit, turn)
+
+
+@lru_cache(maxsize=64)
+def _claimable(
+    held: frozenset[tuple[str, int]], passed_over: frozenset[int], limit: int, turn: Turn
+) -> Select[Chunk]:
+    """Built once for each: to build it takes longer than Postgres takes to answer it."""
     groups, under_way = _groups(), _under_way()
     chunk = aliased(Chunk, _first_of_group(groups, passed_over, limit))
     preferred = or_(chunk.lane == turn.first, chunk.queued_at < func.now() - turn.patience)
     rank = case((preferred, 0), else_=1)
-    held = [(model_id, version) for model_id, versions in models.items() for version in versions]
     taken: ColumnElement[int] = func.sum(chunk.num_samples).over(
         partition_by=chunk.workspace_id, order_by=(rank, chunk.position, chunk.id)
     )
@@ -62,7 +71,7 @@ def claimable(
         .select_from(groups)
         .join(chunk, literal(True))
         .outerjoin(under_way, under_way.c.workspace_id == chunk.workspace_id)
-        .where(tuple_(groups.c.model_id, groups.c.model_version).in_(held))
+        .where(tuple_(groups.c.model_id, groups.c.model_version).in_(sorted(held)))
         .order_by(
             rank,
             func.coalesce(under_way.c.samples, 0) + taken - chunk.num_samples,

@@ -1,46 +1,16 @@
-"""Statements about jobs as their owners see them: saving one, reading one, its inputs and its parts."""
+"""Statements about jobs as their owners see them: one job, its inputs, its parts, what happened to it."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Executable, Insert, Select, bindparam, func, insert, inspect, select
-from sqlalchemy import column as sql_column
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.sql.dml import ReturningInsert
+from sqlalchemy import Executable, Insert, Select, insert, select
 
-from shared.database.tables import Chunk, Event, Job, JobInput, Table
-from shared.jobs.chunks import ChunkPlan
+from shared.database.tables import Chunk, Event, Job, JobInput
 from shared.jobs.events import EventKind
 from shared.jobs.states import ChunkState
-
-
-def save_job(values: dict[str, Any]) -> ReturningInsert[UUID]:
-    """A new job row, its first event number 1; gives its id, or nothing where the row is there already."""
-    statement = upsert(Job).values(events=1, **values)
-    return statement.on_conflict_do_nothing(index_elements=["id"]).returning(Job.id)
-
-
-def save_inputs(rows: Iterable[dict[str, Any]]) -> Insert:
-    """The job's conditions, one row each, of one job or of several."""
-    return _insert_all(JobInput, rows)
-
-
-def save_chunks(job: Mapping[str, Any], plans: Iterable[ChunkPlan]) -> Insert:
-    """The chunks of a job, given its columns; all queued."""
-    common = {
-        "job_id": job["id"],
-        "workspace_id": job["workspace_id"],
-        "lane": job["lane"],
-        "model_id": job["model_id"],
-        "model_version": job["model_version"],
-    }
-    rows = ({**common, **asdict(plan)} for plan in plans)
-    return _insert_all(Chunk, rows)
 
 
 def save_event(job_id: UUID, number: int, kind: EventKind, data: dict[str, Any] | None = None) -> Insert:
@@ -98,18 +68,3 @@ def event_numbers(job_ids: Collection[UUID]) -> Select[UUID, int, str]:
 def ping() -> Executable:
     """The cheapest statement there is: does the server answer?"""
     return select(1)
-
-
-def _insert_all(table: type[Table], rows: Iterable[dict[str, Any]]) -> Insert:
-    """All rows in one JSON parameter: compiled once whatever their number; Postgres takes them apart.
-
-    Keys are names of the table's attributes, the same in every row.
-    """
-    values = list(rows)
-    columns = {name: inspect(table).columns[name] for name in values[0]}
-    sent = [{str(column.name): row[name] for name, column in columns.items()} for row in values]
-    recordset = func.jsonb_to_recordset(bindparam("rows", sent, JSONB))
-    read = recordset.table_valued(
-        *(sql_column(column.name, column.type) for column in columns.values())
-    ).render_derived(with_types=True)
-    return insert(table).from_select(list(columns.values()), select(*read.c))
