@@ -16,11 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from api.auth import Doorkeeper
 from api.services.admission import Gate
 from api.services.catalog import LiveCatalog
-from api.services.links import LinkSigner
 from api.services.respite import Respite
 from api.services.watch import JobWatch
 from shared.catalog import Catalog, Model, Offer
 from shared.database.engines import async_transaction
+from shared.links import LinkSigner
 from shared.messages import Message
 from shared.ontology.terms import Ontologies
 from shared.settings import ApiSettings

@@ -32,11 +32,11 @@ from api.routes import (
 from api.schemas.errors import ErrorBody
 from api.services.admission import Bounds, Gate
 from api.services.catalog import LiveCatalog
-from api.services.links import LinkSigner
 from api.services.watch import JobWatch
 from shared.catalog import Catalog
 from shared.database.engines import async_engine
 from shared.errors import GeneQueueError
+from shared.links import LinkSigner
 from shared.ontology.terms import Ontologies
 from shared.queue import WakeUps, celery_app
 from shared.settings import ApiSettings, read_settings

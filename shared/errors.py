@@ -5,10 +5,12 @@ GeneQueueError
 ├── InvalidInput                 what a user sent cannot be used as it is
 │   ├── QueryRejected            a query with one or more faults, all of them listed
 │   ├── BodyTooLarge             a request body over the limit
-│   └── IdempotencyKeyReused     a key that came with another query before
+│   ├── IdempotencyKeyReused     a key that came with another query before
+│   └── DestinationRefused       a URL or an address that webhooks do not go to
 ├── AccessDenied
 │   ├── KeyRejected              no API key, an unknown one, or a revoked one
-│   └── LinkRejected             a download link that is expired or altered
+│   ├── LinkRejected             a download link that is expired or altered
+│   └── SignatureRejected        a webhook that was altered, is old, or comes from somebody else
 ├── NotFound
 │   ├── ModelNotFound
 │   ├── FieldNotFound            a vocabulary field that the model does not have
@@ -33,6 +35,7 @@ GeneQueueError
 ├── ResultDamaged                a stored part that is missing or is not what was stored
 ├── InputDamaged                 stored counts of a query that are missing or are not what was stored
 ├── WorkspaceFull (retryable)    a workspace that has as much open work as it may
+├── SealBroken                   a stored secret that this service cannot open any more
 ├── SetupError                   this machine or its configuration cannot run what was asked
 └── Unavailable (retryable)      a server that does not answer
     ├── DatabaseUnavailable
@@ -88,6 +91,10 @@ class IdempotencyKeyReused(InvalidInput):
     """An Idempotency-Key that came with another query before."""
 
 
+class DestinationRefused(InvalidInput):
+    """A URL or an address that webhooks do not go to."""
+
+
 class AccessDenied(GeneQueueError):
     """The caller may not do this."""
 
@@ -98,6 +105,10 @@ class KeyRejected(AccessDenied):
 
 class LinkRejected(AccessDenied):
     """A download link that is expired or altered."""
+
+
+class SignatureRejected(AccessDenied):
+    """A webhook that was altered, is old, or was signed by somebody else."""
 
 
 class NotFound(GeneQueueError):
@@ -198,6 +209,10 @@ class WorkspaceFull(GeneQueueError):
     """The workspace has as much open work as it may."""
 
     retryable = True
+
+
+class SealBroken(GeneQueueError):
+    """A stored secret that this service cannot open any more."""
 
 
 class SetupError(GeneQueueError):

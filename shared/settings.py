@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.errors import SetupError
+from shared.webhooks.destinations import Rules
 
 MODELS_OF_THIS_CHECKOUT = Path(__file__).resolve().parent.parent / "models"
 
@@ -51,14 +53,34 @@ class ServerSettings(CatalogSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
-class ApiSettings(ServerSettings):
-    """What the API needs besides the servers."""
+class OutwardSettings(ServerSettings):
+    """What is needed to sign links and webhooks, and to know where those may go."""
 
     secret_key: SecretStr
     public_url: str | None = None
+    link_lifetime: timedelta = timedelta(hours=1)
+    # Beside public addresses, such as 10.0.0.0/8; several, separated by commas.
+    webhook_allowed_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
+    webhook_plain_http: bool = False  # http to public addresses; opened networks need no encryption
+
+    @field_validator("webhook_allowed_networks", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return (
+            [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        )
+
+    @property
+    def webhook_rules(self) -> Rules:
+        """Where webhooks may go."""
+        return Rules(self.webhook_allowed_networks, self.webhook_plain_http)
+
+
+class ApiSettings(OutwardSettings):
+    """What the API needs besides."""
+
     auth: Literal["on", "off"] = "on"
     max_body_bytes: int = Field(default=256 * (1 << 20), gt=0)
-    link_lifetime: timedelta = timedelta(hours=1)
     result_lifetime: timedelta = timedelta(days=30)
     stream_wait: timedelta = timedelta(minutes=9)  # clients give up after ten
     event_silence: timedelta = timedelta(seconds=15)  # proxies close a stream that is silent for longer

@@ -18,7 +18,8 @@ from api.schemas.events import COMMENT, MEDIA_TYPE, EventBody, EventList, event_
 from api.schemas.streams import JSON
 from api.services.status import job_of
 from shared.database.engines import async_transaction
-from shared.database.queries.jobs import events_of_job, job_by_id
+from shared.database.queries.events import events_of_job
+from shared.database.queries.jobs import job_by_id
 from shared.database.tables import Event
 from shared.errors import DatabaseUnavailable
 from shared.jobs.states import FINAL_JOB_STATES

@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.concurrency import run_in_threadpool
 
 from shared.database.queries import cancelling
-from shared.database.queries.jobs import save_event
+from shared.database.queries.events import save_event
 from shared.database.tables import Job
 from shared.jobs.events import EventKind
 from shared.results.manifest import result_prefix

@@ -13,7 +13,8 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.database.engines import async_transaction
-from shared.database.queries.jobs import event_numbers, job_of_workspace
+from shared.database.queries.events import event_numbers
+from shared.database.queries.jobs import job_of_workspace
 from shared.errors import DatabaseUnavailable
 from shared.jobs.states import FINAL_JOB_STATES
 

@@ -18,6 +18,7 @@ from sqlalchemy import Engine
 from shared.database.engines import transaction
 from shared.database.queries import claims, ending, leases
 from shared.database.queries import jobs as job_statements
+from shared.database.queries.events import save_event
 from shared.database.tables import Chunk
 from shared.jobs.chunks import ChunkPlan, runs_of_chunk
 from shared.jobs.events import EventKind
@@ -56,7 +57,7 @@ class Completer:
             statement = claims.lease(waiting, "completer", _LEASE)
             chunks = session.scalars(statement, execution_options={"populate_existing": True}).all()
             for job_id, number in session.execute(claims.start_jobs({chunk.job_id for chunk in chunks})):
-                session.execute(job_statements.save_event(job_id, number, EventKind.RUNNING))
+                session.execute(save_event(job_id, number, EventKind.RUNNING))
         return sorted(chunks, key=lambda chunk: chunk.id)
 
     def complete(self, chunk: Chunk, lost: int = 0) -> str:
@@ -71,10 +72,10 @@ class Completer:
             session.execute(leases.complete_chunk(chunk.id, chunk.token, part, lost)).one()
             job = session.scalars(ending.count_down(chunk.job_id, chunk.num_samples - lost, lost)).one()
             progress = {"samples_done": job.samples_done, "samples_total": job.samples_total}
-            session.execute(job_statements.save_event(job.id, job.events, EventKind.PROGRESS, progress))
+            session.execute(save_event(job.id, job.events, EventKind.PROGRESS, progress))
             if job.chunks_open == 0:
                 number = session.scalars(ending.make_ready(job.id, manifest_key(job.id, chunk.token))).one()
-                session.execute(job_statements.save_event(job.id, number, EventKind.READY))
+                session.execute(save_event(job.id, number, EventKind.READY))
         return key
 
     def fail(self, job_id: UUID, reason: str) -> None:
@@ -82,7 +83,7 @@ class Completer:
         with transaction(self.engine) as session:
             session.execute(ending.cancel_queued_chunks({job_id}))
             _, number = session.execute(ending.fail_jobs({job_id}, reason)).one()
-            session.execute(job_statements.save_event(job_id, number, EventKind.FAILED, {"error": reason}))
+            session.execute(save_event(job_id, number, EventKind.FAILED, {"error": reason}))
 
     def _part(self, chunk: Chunk) -> pa.Table:
         """Samples, or predictions of them: a half of all specimens is female, every second of them."""

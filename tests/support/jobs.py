@@ -15,6 +15,7 @@ from sqlalchemy import Engine, select
 
 from shared.database.engines import transaction
 from shared.database.queries import jobs as statements
+from shared.database.queries.events import events_of_job
 from shared.database.queries.keys import ensure_workspace
 from shared.database.queries.submitting import save_whole
 from shared.database.tables import Chunk, Event, Job
@@ -119,4 +120,4 @@ def read_chunks(engine: Engine, job_id: UUID) -> list[Chunk]:
 def read_events(engine: Engine, job_id: UUID) -> list[Event]:
     """What happened to the job, in order."""
     with transaction(engine) as session:
-        return list(session.scalars(statements.events_of_job(job_id)))
+        return list(session.scalars(events_of_job(job_id)))

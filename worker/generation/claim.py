@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from shared.database.engines import transaction
 from shared.database.queries import claims
 from shared.database.queries import jobs as job_statements
+from shared.database.queries.events import save_event
 from shared.database.tables import Chunk, Job, JobInput
 from shared.jobs.chunks import ChunkPlan, runs_of_chunk
 from shared.jobs.events import EventKind
@@ -95,7 +96,7 @@ def _alike(chunk: Chunk, other: Chunk) -> bool:
 
 def _start(session: Session, job_ids: Collection[UUID]) -> dict[UUID, Job]:
     for job_id, number in session.execute(claims.start_jobs(job_ids)):
-        session.execute(job_statements.save_event(job_id, number, EventKind.RUNNING))
+        session.execute(save_event(job_id, number, EventKind.RUNNING))
     return {job.id: job for job in session.scalars(select(Job).where(Job.id.in_(job_ids)))}
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from shared import metrics
 from shared.database.queries import ending
 from shared.database.queries import jobs as job_statements
+from shared.database.queries.events import save_event
 from shared.database.tables import Chunk, Job
 from shared.jobs.events import EventKind
 from shared.results.manifest import Failure, PartEntry, ResultManifest, manifest_key
@@ -39,7 +40,7 @@ def end_chunk(session: Session, storage: Storage, ended: Ended) -> bool:
     progress = {"samples_done": job.samples_done, "samples_total": job.samples_total}
     if job.samples_failed:
         progress["samples_failed"] = job.samples_failed
-    session.execute(job_statements.save_event(job.id, job.events, EventKind.PROGRESS, progress))
+    session.execute(save_event(job.id, job.events, EventKind.PROGRESS, progress))
     if not job.chunks_open:
         _end_job(session, storage, job, ended)
     return True
@@ -50,7 +51,7 @@ def fail_jobs(session: Session, job_ids: Collection[UUID], error: str) -> None:
     session.execute(ending.cancel_queued_chunks(job_ids))
     for job_id, number in session.execute(ending.fail_jobs(job_ids, error)):
         metrics.JOBS_FAILED.inc()
-        session.execute(job_statements.save_event(job_id, number, EventKind.FAILED, {"error": error}))
+        session.execute(save_event(job_id, number, EventKind.FAILED, {"error": error}))
 
 
 def _end_job(session: Session, storage: Storage, job: Job, last: Ended) -> None:
@@ -83,7 +84,7 @@ def _make_ready(session: Session, storage: Storage, job: Job, token: int) -> Non
     key = manifest_key(job.id, token)
     storage.put(key, manifest.to_json())
     number = session.scalars(ending.make_ready(job.id, key)).one()
-    session.execute(job_statements.save_event(job.id, number, EventKind.READY))
+    session.execute(save_event(job.id, number, EventKind.READY))
 
 
 def _entry(chunk: Chunk) -> PartEntry:

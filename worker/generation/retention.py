@@ -10,9 +10,9 @@ import structlog
 from sqlalchemy import Engine
 
 from shared.database.engines import transaction
-from shared.database.queries import jobs as job_statements
 from shared.database.queries import retention
 from shared.database.queries.diagnosis import unfinished_among
+from shared.database.queries.events import save_event
 from shared.database.queries.idempotency import forget_old_keys
 from shared.jobs.events import EventKind
 from shared.results.manifest import RESULTS, result_prefix
@@ -38,7 +38,7 @@ def expire_results(engine: Engine, storage: Storage) -> int:
             storage.delete_all(result_prefix(job_id))
             storage.delete_all(specimens_prefix(job_id))
             for number in session.scalars(retention.expire_job(job_id)):
-                session.execute(job_statements.save_event(job_id, number, EventKind.EXPIRED))
+                session.execute(save_event(job_id, number, EventKind.EXPIRED))
                 log.info("result.expired", job=str(job_id))
     return len(overdue)
 

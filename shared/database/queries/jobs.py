@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Executable, Insert, Select, insert, select
+from sqlalchemy import Executable, Select, select
 
-from shared.database.tables import Chunk, Event, Job, JobInput
-from shared.jobs.events import EventKind
+from shared.database.tables import Chunk, Job, JobInput
 from shared.jobs.states import ChunkState
-
-
-def save_event(job_id: UUID, number: int, kind: EventKind, data: dict[str, Any] | None = None) -> Insert:
-    """One event; `number` is what the job's own counter said."""
-    return insert(Event).values(job_id=job_id, number=number, kind=kind, data=data or {})
 
 
 def job_of_workspace(job_id: UUID, workspace_id: int) -> Select[Job]:
@@ -53,16 +46,6 @@ def done_chunks(job_id: UUID, from_sample: int = 0) -> Select[Chunk]:
         .where(Chunk.job_id == job_id, Chunk.state == ChunkState.DONE, Chunk.first_sample >= from_sample)
         .order_by(Chunk.first_sample)
     )
-
-
-def events_of_job(job_id: UUID, after: int = 0) -> Select[Event]:
-    """What happened to a job after an event number, in order."""
-    return select(Event).where(Event.job_id == job_id, Event.number > after).order_by(Event.number)
-
-
-def event_numbers(job_ids: Collection[UUID]) -> Select[UUID, int, str]:
-    """Of these jobs: id, number of the newest event, state."""
-    return select(Job.id, Job.events, Job.state).where(Job.id.in_(job_ids))
 
 
 def ping() -> Executable:

@@ -6,6 +6,13 @@ from shared.database.tables.chunks import LEASE_TOKENS, Chunk
 from shared.database.tables.fleet import Canary, Role, Worker
 from shared.database.tables.jobs import Event, Job, JobInput
 from shared.database.tables.models import MODEL_REVISIONS, AddedModel
+from shared.database.tables.webhooks import (
+    Notice,
+    WebhookAttempt,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookSecret,
+)
 
 __all__ = [
     "LEASE_TOKENS",
@@ -18,8 +25,13 @@ __all__ = [
     "IdempotencyKey",
     "Job",
     "JobInput",
+    "Notice",
     "Role",
     "Table",
+    "WebhookAttempt",
+    "WebhookDelivery",
+    "WebhookEndpoint",
+    "WebhookSecret",
     "Worker",
     "Workspace",
 ]

@@ -6,9 +6,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from sqlalchemy import DateTime, Text
+from sqlalchemy import DateTime, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase
+
+# Who reads rows in the order of their transactions, and none of one that may still run, misses none.
+THIS_TRANSACTION = text("pg_current_xact_id()::text::bigint")
 
 
 def one_of(column: str, values: type[StrEnum]) -> str:

@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, false, func, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, false, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from shared.database.tables.base import Table, one_of
+from shared.database.tables.base import THIS_TRANSACTION, Table, one_of
 from shared.jobs.events import EventKind
 from shared.jobs.lanes import Lane
 from shared.jobs.states import JobState
@@ -91,6 +91,9 @@ class Job(Table):
     finished_at: Mapped[datetime | None]
     expires_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]  # at its owner's wish
+    # Whom the query itself names, and of what it tells them; nothing named means everything.
+    webhook_endpoint_id: Mapped[UUID | None] = mapped_column(ForeignKey("webhook_endpoints.id"))
+    webhook_events: Mapped[list[str]] = mapped_column(JSONB, server_default="[]")
 
 
 class JobInput(Table):
@@ -116,10 +119,17 @@ class Event(Table):
     """One thing that happened to a job, numbered from 1 without gaps."""
 
     __tablename__ = "events"
-    __table_args__ = (CheckConstraint(one_of("kind", EventKind), name="kind"),)
+    __table_args__ = (
+        CheckConstraint(one_of("kind", EventKind), name="kind"),
+        Index("events_in_order", "workspace_id", "written_by", "serial"),
+    )
 
     job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True)
     kind: Mapped[str]
     data: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
+    # The job's, repeated here, and the place among all events of the workspace.
+    workspace_id: Mapped[int] = mapped_column(BigInteger)
+    written_by: Mapped[int] = mapped_column(BigInteger, server_default=THIS_TRANSACTION)
+    serial: Mapped[int] = mapped_column(BigInteger, Identity())
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

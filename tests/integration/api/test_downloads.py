@@ -14,7 +14,7 @@ import obstore
 import pyarrow as pa
 import pytest
 
-from api.services.links import LinkSigner
+from shared.links import LinkSigner
 from shared.storage.objects import ObjectStorage
 from tests.integration.api.conftest import Serve
 from tests.support.api import SECRET, Service

@@ -25,7 +25,7 @@ from sqlalchemy import func, select, update
 
 from shared.database.engines import sync_engine, transaction
 from shared.database.queries import claims
-from shared.database.queries import jobs as job_statements
+from shared.database.queries.events import save_event
 from shared.database.tables import Chunk, Job
 from shared.jobs.events import EventKind
 from shared.jobs.states import ChunkState, JobState
@@ -182,7 +182,7 @@ def leave(living: Workshop, job_id: UUID, attempts: int, chunk: int | None = Non
         session.execute(claims.lease(ids, "dead", timedelta(seconds=-1)))
         session.execute(update(Chunk).where(Chunk.id.in_(ids)).values(attempts=attempts))
         for started, number in session.execute(claims.start_jobs({job_id})):
-            session.execute(job_statements.save_event(started, number, EventKind.RUNNING))
+            session.execute(save_event(started, number, EventKind.RUNNING))
 
 
 def everything_that_upkeep_settles(living: Workshop) -> list[UUID]:

@@ -8,8 +8,8 @@ from uuid import UUID
 
 import pytest
 
-from api.services.links import LinkSigner
 from shared.errors import LinkRejected
+from shared.links import LinkSigner
 
 JOB, OTHER = UUID(int=1), UUID(int=2)
 
