@@ -7,13 +7,22 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import Insert, Select, Update, and_, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import aliased
-from sqlalchemy.sql.dml import Insert, ReturningUpdate, Update
+from sqlalchemy.sql.dml import ReturningUpdate
 
-from shared.database.tables import WebhookAttempt, WebhookDelivery, WebhookEndpoint
-from shared.webhooks.states import OPEN, DeliveryState
+from shared.database.tables import (
+    Event,
+    Job,
+    Notice,
+    WebhookAttempt,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookSecret,
+)
+from shared.webhooks.schedule import GIVEN_UP_AFTER
+from shared.webhooks.states import OPEN, DeliveryState, Disabled
 
 # One that hangs must not hold more than this of what is sent at once.
 AT_ONCE_PER_ENDPOINT = 2
@@ -87,6 +96,21 @@ def save_attempt(values: dict[str, Any]) -> Insert:
     return upsert(WebhookAttempt).values(**values).on_conflict_do_nothing()
 
 
+def what_is_told(delivery_id: UUID) -> Select[WebhookEndpoint, WebhookSecret, Job, Event]:
+    """Whom a delivery goes to, its workspace's secret, its job and event: a ping has none of these two."""
+    return (
+        select(WebhookEndpoint, WebhookSecret, Job, Event)
+        .select_from(WebhookDelivery)
+        .join(WebhookEndpoint, WebhookEndpoint.id == WebhookDelivery.endpoint_id)
+        .outerjoin(WebhookSecret, WebhookSecret.workspace_id == WebhookDelivery.workspace_id)
+        .outerjoin(Job, Job.id == WebhookDelivery.job_id)
+        .outerjoin(
+            Event, and_(Event.job_id == WebhookDelivery.job_id, Event.number == WebhookDelivery.event_number)
+        )
+        .where(WebhookDelivery.id == delivery_id)
+    )
+
+
 def finish(
     delivery_id: UUID, attempts: int, state: DeliveryState, status: int | None
 ) -> ReturningUpdate[UUID]:
@@ -113,3 +137,47 @@ def _settle(delivery_id: UUID, attempts: int) -> Update:
         WebhookDelivery.attempts == attempts,
         WebhookDelivery.state == DeliveryState.SENDING,
     )
+
+
+def forget_failures(endpoint_id: UUID) -> Update:
+    """It answered: whatever failed before is forgotten."""
+    return (
+        update(WebhookEndpoint)
+        .where(WebhookEndpoint.id == endpoint_id, WebhookEndpoint.failing_since.is_not(None))
+        .values(failing_since=None)
+    )
+
+
+def note_failure(endpoint_id: UUID) -> ReturningUpdate[bool]:
+    """It failed; says whether nothing but failures came back for so long that it is to be disabled."""
+    since = func.coalesce(WebhookEndpoint.failing_since, func.now())
+    return (
+        update(WebhookEndpoint)
+        .where(WebhookEndpoint.id == endpoint_id)
+        .values(failing_since=since)
+        .returning(WebhookEndpoint.failing_since < func.now() - GIVEN_UP_AFTER)
+    )
+
+
+def disable(endpoint_id: UUID, reason: Disabled) -> ReturningUpdate[WebhookEndpoint]:
+    """Send an endpoint nothing more; it comes back if it was enabled until now."""
+    return (
+        update(WebhookEndpoint)
+        .where(WebhookEndpoint.id == endpoint_id, WebhookEndpoint.enabled)
+        .values(enabled=False, disabled_because=reason)
+        .returning(WebhookEndpoint)
+    )
+
+
+def fail_what_waits(endpoint_id: UUID) -> Update:
+    """What was on its way to an endpoint that is disabled, to be recovered once it is enabled again."""
+    return (
+        update(WebhookDelivery)
+        .where(WebhookDelivery.endpoint_id == endpoint_id, WebhookDelivery.state.in_(OPEN))
+        .values(state=DeliveryState.FAILED, finished_at=func.clock_timestamp())
+    )
+
+
+def save_notice(workspace_id: int, kind: str, data: dict[str, Any]) -> Insert:
+    """Something that a workspace should hear of, beside its jobs."""
+    return insert(Notice).values(workspace_id=workspace_id, kind=kind, data=data)

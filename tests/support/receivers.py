@@ -1,0 +1,103 @@
+"""A receiver of webhooks on a real socket: it keeps what it was sent, and answers as it is told."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import orjson
+from standardwebhooks import Webhook
+
+from shared.webhooks.keys import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What came: when (seconds on the monotonic clock), the path, the headers in lower case, the bytes."""
+
+    at: float
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def id(self) -> str:
+        """The webhook-id."""
+        return self.headers["webhook-id"]
+
+    def verified(self, secret: Secret) -> Any:
+        """The payload, if the reference library says that the signature is right."""
+        return Webhook(str(secret)).verify(self.body, self.headers)
+
+    @property
+    def payload(self) -> Any:
+        """The payload, unverified."""
+        return orjson.loads(self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What is answered, after how many seconds."""
+
+    status: int = 204
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    after: float = 0
+
+
+class Receiver:
+    """What came so far; `answer` says what each request is answered with."""
+
+    def __init__(self, answer: Callable[[Request], Reply]) -> None:
+        self.answer = answer
+        self.requests: list[Request] = []
+        self.url = ""
+
+    @property
+    def kinds(self) -> list[str]:
+        """The types of all that came, in the order of their coming."""
+        return [request.payload["type"] for request in self.requests]
+
+
+@contextmanager
+def receiver(answer: Callable[[Request], Reply] = lambda _: Reply()) -> Iterator[Receiver]:
+    """A receiver on a free port of this machine; its URL ends in /hook."""
+    made = Receiver(answer)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            request = Request(time.monotonic(), self.path, headers, body)
+            made.requests.append(request)
+            reply = made.answer(request)
+            time.sleep(reply.after)
+            self.send_response(reply.status)
+            for name, value in {"content-length": str(len(reply.body)), **reply.headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(reply.body)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, *_: object) -> None:
+            """Whoever hangs up early is no error of ours."""
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        made.url = f"http://127.0.0.1:{server.server_port}/hook"
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        try:
+            yield made
+        finally:
+            server.shutdown()
+            thread.join()
