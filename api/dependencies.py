@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from api.auth import Doorkeeper
 from api.services.admission import Gate
 from api.services.catalog import LiveCatalog
+from api.services.destinations import Destinations
 from api.services.respite import Respite
 from api.services.watch import JobWatch
 from shared.catalog import Catalog, Model, Offer
@@ -25,6 +26,7 @@ from shared.messages import Message
 from shared.ontology.terms import Ontologies
 from shared.settings import ApiSettings
 from shared.storage.port import Storage
+from shared.webhooks.sealing import Seal
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class Plugs:
     ask: Callable[[Message], None]  # has a message sent soon
     doorkeeper: Doorkeeper
     links: LinkSigner
+    destinations: Destinations
+    seal: Seal
 
     @property
     def catalog(self) -> Catalog:

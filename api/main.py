@@ -28,10 +28,15 @@ from api.routes import (
     queries,
     validate,
     vocabulary,
+    webhook_deliveries,
+    webhook_endpoints,
+    webhook_keys,
+    workspace_events,
 )
 from api.schemas.errors import ErrorBody
 from api.services.admission import Bounds, Gate
 from api.services.catalog import LiveCatalog
+from api.services.destinations import Destinations
 from api.services.watch import JobWatch
 from shared.catalog import Catalog
 from shared.database.engines import async_engine
@@ -43,6 +48,7 @@ from shared.settings import ApiSettings, read_settings
 from shared.shelf import Shelf
 from shared.storage.objects import Credentials, open_storage
 from shared.telemetry import configure_logs
+from shared.webhooks.sealing import Seal
 
 log = structlog.get_logger()
 
@@ -56,6 +62,9 @@ the operator makes a key with `genequeue keys create --name <name>`. The public 
 **One query.** `POST .../predict` answers 202 with an id; poll `.../status` until it says `ready`, then fetch
 its `downloadUrl`. Or send `Accept: application/vnd.apache.arrow.stream` and read the samples from the same
 call.
+
+**Without polling.** Name a `webhook_url` in a query, or register a webhook endpoint: every message is signed
+as Standard Webhooks says, tried again for days, and kept in a log. `GET /api/events` lists the same events.
 
 **The models** are GeneQueue's own starter models, trained on public data. They carry the ids that the clients
 know, and are not the hosted service's models.
@@ -89,6 +98,8 @@ def build_app(settings: ApiSettings) -> FastAPI:
     )
     for router in (models, vocabulary, predict, validate, listing, queries, actions, events, downloads):
         app.include_router(router.router)
+    for router in (webhook_endpoints, webhook_keys, webhook_deliveries, workspace_events):
+        app.include_router(router.router)
     for router in (health, metrics):
         app.include_router(router.router)
     install_error_handlers(app)
@@ -120,6 +131,7 @@ def _lifespan(settings: ApiSettings) -> Callable[[FastAPI], AbstractAsyncContext
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+        plugs.destinations.close()
         await plugs.engine.dispose()
         await run_in_threadpool(wake_ups.close)
 
@@ -132,6 +144,7 @@ def _plug_in(settings: ApiSettings, wake_ups: WakeUps) -> Plugs:
     ontologies = Ontologies.open()
     ontologies.load()
     storage = open_storage(settings.storage_url, Credentials(*settings.storage_keys))
+    secret = settings.secret_key.get_secret_value().encode()
     shelf = Shelf(Catalog.open(settings.models_dir), storage, settings.models_cache)
     return Plugs(
         settings=settings,
@@ -143,7 +156,9 @@ def _plug_in(settings: ApiSettings, wake_ups: WakeUps) -> Plugs:
         ontologies=ontologies,
         ask=wake_ups.ask,
         doorkeeper=Doorkeeper(engine, open_door=settings.auth == "off"),
-        links=LinkSigner(settings.secret_key.get_secret_value().encode(), settings.link_lifetime),
+        links=LinkSigner(secret, settings.link_lifetime),
+        destinations=Destinations(settings.webhook_rules),
+        seal=Seal(secret),
     )
 
 

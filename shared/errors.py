@@ -4,6 +4,7 @@ that the process can only end.
 GeneQueueError
 ├── InvalidInput                 what a user sent cannot be used as it is
 │   ├── QueryRejected            a query with one or more faults, all of them listed
+│   │   └── EndpointRejected     a webhook endpoint with faults, likewise
 │   ├── BodyTooLarge             a request body over the limit
 │   ├── IdempotencyKeyReused     a key that came with another query before
 │   └── DestinationRefused       a URL or an address that webhooks do not go to
@@ -14,14 +15,19 @@ GeneQueueError
 ├── NotFound
 │   ├── ModelNotFound
 │   ├── FieldNotFound            a vocabulary field that the model does not have
-│   └── JobNotFound
+│   ├── JobNotFound
+│   ├── EndpointNotFound
+│   └── DeliveryNotFound
 ├── Conflict
 │   ├── IllegalTransition        a move that the table of legal moves does not have
 │   ├── LeaseLost                the fencing token is no longer the current one
 │   ├── ModelUnusable            a model that was added and cannot be served, with the reason
 │   ├── IdempotencyKeyInUse      the first query with this key is not saved yet
 │   ├── ResultNotReady           a result asked for before the job is ready, or of one that failed
-│   └── NothingToRetry           a job none of whose inputs failed
+│   ├── NothingToRetry           a job none of whose inputs failed
+│   ├── EndpointsFull            a workspace that has as many webhook endpoints as it may
+│   ├── EndpointUnfit            an endpoint that is disabled, deleted or not registered
+│   └── DeliveryUnderWay         a delivery that is sent at this moment
 ├── ResultGone                   a result that was there, and was deleted
 ├── CheckpointError
 │   ├── CheckpointMissing
@@ -76,11 +82,19 @@ class InvalidInput(GeneQueueError):
 class QueryRejected(InvalidInput):
     """A query with faults: its text counts them and repeats the first."""
 
+    what = "query"
+
     def __init__(self, faults: tuple[Fault, ...]) -> None:
         first = faults[0]
         where = f"{first.path}: " if first.path else ""
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-        super().__init__(f"The query was rejected. {where}{first.message}{more}", faults)
+        super().__init__(f"The {self.what} was rejected. {where}{first.message}{more}", faults)
+
+
+class EndpointRejected(QueryRejected):
+    """A webhook endpoint with faults, told as a query's are."""
+
+    what = "webhook endpoint"
 
 
 class BodyTooLarge(InvalidInput):
@@ -127,6 +141,14 @@ class JobNotFound(NotFound):
     """No job of that id is in this workspace."""
 
 
+class EndpointNotFound(NotFound):
+    """No webhook endpoint of that id is in this workspace."""
+
+
+class DeliveryNotFound(NotFound):
+    """No webhook delivery of that id is in this workspace."""
+
+
 class Conflict(GeneQueueError):
     """The thing exists, and its state forbids this."""
 
@@ -153,6 +175,18 @@ class ResultNotReady(Conflict):
 
 class NothingToRetry(Conflict):
     """None of the job's inputs failed, or it is not over yet."""
+
+
+class EndpointsFull(Conflict):
+    """The workspace has as many webhook endpoints as it may."""
+
+
+class EndpointUnfit(Conflict):
+    """The webhook endpoint is disabled, deleted or not registered, so that this is not possible with it."""
+
+
+class DeliveryUnderWay(Conflict):
+    """The delivery is sent at this moment."""
 
 
 class ResultGone(GeneQueueError):

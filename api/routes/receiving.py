@@ -11,8 +11,9 @@ from api.dependencies import Plugs
 from api.schemas.wishes import Wishes
 from api.services import idempotency
 from api.services.idempotency import SubmitKey
+from api.services.named_webhook import check_webhook, with_webhook
 from api.services.respite import Respite
-from api.services.retry import Failed, spec_of
+from api.services.retry import Failed, inherited, spec_of
 from api.services.submit import PreparedJob, SubmitPolicy, prepare_job, save_prepared, store_objects
 from api.services.understand import understand, understood
 from shared.catalog import Offer
@@ -55,7 +56,9 @@ class Submit:
         if key and (earlier := await self.respite.ride_out(lambda _: self._earlier(key))):
             return Received(earlier, replayed=True)
         offer = await self.respite.ride_out(lambda _: self.plugs.models.pinned(self.offer, query))
-        return await self._save_once(await run_in_threadpool(self._prepare, query, offer), key)
+        job = await run_in_threadpool(self._prepare, query, offer)
+        await check_webhook(job.webhook_url, self.plugs.destinations)
+        return await self._save_once(job, key)
 
     async def retry(self, failed: Failed) -> Received:
         """Save a query for the failed inputs of another one, as its child.
@@ -92,6 +95,7 @@ class Submit:
             if earlier is not None:
                 return Received(earlier, replayed=True)
             await self.plugs.gate.admit(session, self.workspace_id, job.values["samples_total"])
+            job = await with_webhook(session, job, self.plugs.seal)
             if await save_prepared(session, job) and key:
                 await idempotency.remember(session, key, job.id)
         return Received(job.id)
@@ -105,7 +109,7 @@ class Submit:
         spec = spec_of(failed, plugs.storage, len(offer.model.genes))
         meant = understood(spec, offer.rules, plugs.ontologies)
         job = prepare_job(meant, offer.model, self.workspace_id, self._policy)
-        return self._stored(replace(job, values={**job.values, "parent_id": failed.job.id}))
+        return self._stored(replace(job, values={**job.values, **inherited(failed.job)}))
 
     def _stored(self, job: PreparedJob) -> PreparedJob:
         """The job, its counts in the storage. Those of one that is not saved after all are swept later."""

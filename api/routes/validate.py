@@ -14,6 +14,7 @@ from api.schemas.errors import ErrorBody
 from api.schemas.query import QUERY_EXAMPLES, query_schema
 from api.schemas.validate import EstimateBody, ValidBody
 from api.services.estimate import common_library_size, estimate
+from api.services.named_webhook import check_webhook
 from api.services.submit import chunk_size
 from api.services.understand import understand
 
@@ -40,6 +41,7 @@ async def validate(offer: OfferOf, _: WorkspaceId, work: Work, plugs: PlugsOf, r
     query = await run_in_threadpool(body.json)
     offer = await plugs.models.pinned(offer, query)
     understood = await run_in_threadpool(understand, query, offer.rules, plugs.ontologies)
+    await check_webhook(understood.spec.webhook_url, plugs.destinations)
     per_chunk = chunk_size(understood.spec, offer.model, plugs.settings.samples_per_chunk)
     cost = await estimate(work.session, understood.spec, offer.model, per_chunk)
     return ValidBody(

@@ -16,14 +16,16 @@ _METADATA = "metadata."
 
 def cursor_of(place: Place) -> str:
     """The cursor of a place."""
-    return urlsafe_b64encode(f"{place.created_at.isoformat()} {place.job_id}".encode()).decode().rstrip("=")
+    return urlsafe_b64encode(f"{place.created_at.isoformat()} {place.id}".encode()).decode().rstrip("=")
 
 
 def place_of(cursor: str) -> Place:
     """The place of a cursor. Raises InvalidInput for one that was not made here."""
     try:
-        created_at, job_id = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii").split(" ")
-        place = Place(datetime.fromisoformat(created_at), UUID(job_id))
+        created_at, written_id = (
+            urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii").split(" ")
+        )
+        place = Place(datetime.fromisoformat(created_at), UUID(written_id))
     except (ValueError, binascii.Error):
         place = None
     if place is None or place.created_at.utcoffset() is None:

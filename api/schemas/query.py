@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from shared.jobs.events import EventKind
 from shared.jobs.lanes import Lane
 from shared.queries.fields import FIELD_BY_NAME, Kind, LatentGroup, MetadataField
 from shared.queries.forms import FORMS, QueryForm
@@ -58,6 +59,19 @@ _OPTIONS: dict[str, Any] = {
         "maxProperties": 16,
         "additionalProperties": {"type": "string"},
         "description": "Pairs of your own: echoed, and to be searched for.",
+    },
+    "webhook_url": {
+        "type": "string",
+        "format": "uri",
+        "description": "Is told what happens to this query, signed with the secret of the workspace.",
+        "examples": ["https://lab.example.org/genequeue"],
+    },
+    "webhook_events": {
+        "type": "array",
+        "items": {"type": "string", "enum": [str(kind) for kind in EventKind]},
+        "minItems": 1,
+        "description": "What webhook_url is told; everything without it.",
+        "examples": [["query.ready", "query.failed"]],
     },
 }
 

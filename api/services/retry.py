@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -70,6 +71,17 @@ def spec_of(failed: Failed, storage: Storage, num_genes: int) -> QuerySpec:
         priority=Lane(job.lane),
         client_metadata=job.client_metadata,
     )
+
+
+def inherited(job: Job) -> dict[str, Any]:
+    """The columns of a query for the failed inputs of a job, beyond what is asked: whose child it is, and
+    whom the job's own query named as its webhook.
+    """
+    return {
+        "parent_id": job.id,
+        "webhook_endpoint_id": job.webhook_endpoint_id,
+        "webhook_events": job.webhook_events,
+    }
 
 
 def _input(row: JobInput, counts: Counts | None) -> InputSpec:

@@ -48,7 +48,8 @@ class SubmitPolicy:
 class PreparedJob:
     """A job as rows, not yet saved. `values` are the columns of the job itself.
 
-    `objects` are what goes into the storage, by key: the counts that the inputs bring along.
+    `objects` are what goes into the storage, by key: the counts that the inputs bring along. `webhook_url` is
+    no column: it becomes an endpoint's row.
     """
 
     id: UUID
@@ -57,6 +58,7 @@ class PreparedJob:
     inputs: tuple[InputSpec, ...]
     chunks: tuple[ChunkPlan, ...]
     objects: Mapping[str, bytes]
+    webhook_url: str | None = None
 
 
 def prepare_job(understood: Understood, model: Model, workspace_id: int, policy: SubmitPolicy) -> PreparedJob:
@@ -87,11 +89,12 @@ def prepare_job(understood: Understood, model: Model, workspace_id: int, policy:
         "samples_total": spec.num_samples,
         "chunks_total": len(chunks),
         "chunks_open": len(chunks),
+        "webhook_events": list(spec.webhook_events),
         "warnings": understood.warnings,
         "coverage": understood.coverage.to_json(),
         "kept_for": spec.expires_in or policy.result_lifetime,
     }
-    return PreparedJob(job_id, spec.model_id, values, spec.inputs, chunks, objects)
+    return PreparedJob(job_id, spec.model_id, values, spec.inputs, chunks, objects, spec.webhook_url)
 
 
 def lane_of(spec: QuerySpec, interactive_samples: int) -> Lane:

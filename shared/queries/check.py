@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from shared.errors import Fault, QueryRejected
 from shared.ontology.terms import Ontologies
@@ -30,6 +31,14 @@ def check_query(body: object, rules: ModelRules, ontologies: Ontologies) -> Quer
         model_id=rules.public_id,
         inputs=inputs,
         request_type=rules.request_type,
-        notes=tuple(form.notes(options, inputs)),
+        notes=(*form.notes(options, inputs), *_webhook_notes(options)),
         **settled,
     )
+
+
+def _webhook_notes(options: Mapping[str, Any]) -> Iterator[str]:
+    if "webhook_events" in options and "webhook_url" not in options:
+        yield (
+            "webhook_events: it has no effect without webhook_url; what registered endpoints are told is "
+            "part of their registration."
+        )

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from shared.errors import InvalidInput
+from shared.jobs.events import EventKind
 from shared.jobs.lanes import Lane
 from shared.queries import scalars, times
 from shared.queries.faults import Faults, key_path, listed, meant, shown
@@ -17,10 +18,12 @@ from shared.queries.fields import FIELD_NAMES, LatentGroup
 from shared.queries.forms import FORMS
 from shared.queries.rules import ModelRules
 from shared.queries.spec import SamplingStrategy
+from shared.webhooks.destinations import Target
 
 INPUTS, STRATEGY, VERSION = "inputs", "sampling_strategy", "model_version"
 MOST_VERSIONS = 1_000_000
 LATENTS = tuple(map(str, LatentGroup))
+EVENTS = tuple(map(str, EventKind))
 
 
 def read_options(body: Mapping[object, object], rules: ModelRules, faults: Faults) -> dict[str, Any]:
@@ -84,13 +87,8 @@ def _source(value: object, rules: ModelRules) -> str:
 
 
 def _conditioning(value: object, _: ModelRules) -> tuple[str, ...]:
-    """Latents by name, in their own order; a lone name is a list of one, as R writes it."""
-    names = [value] if isinstance(value, str) else value
-    if not isinstance(names, list) or not names:
-        said = "An empty list" if names == [] else shown(names)
-        raise InvalidInput(f"{said} is sent: it must be a list of one or more of {listed(LATENTS)}.")
-    chosen = {scalars.choice(name, LATENTS) for name in names}
-    return tuple(name for name in LATENTS if name in chosen)
+    """Latents by name, in their own order."""
+    return scalars.some_of(value, LATENTS)
 
 
 def _priority(value: object, _: ModelRules) -> Lane:
@@ -128,6 +126,16 @@ def _pair_value(key: object, value: object, rules: ModelRules) -> str:
         raise InvalidInput(f"{shown(key)}: {refused}") from None
 
 
+def _webhook_url(value: object, _: ModelRules) -> str:
+    if not isinstance(value, str):
+        raise InvalidInput(f"{shown(value)} is not a URL; write it as a text that begins with https://.")
+    return Target.read(value.strip()).url
+
+
+def _webhook_events(value: object, _: ModelRules) -> tuple[str, ...]:
+    return scalars.some_of(value, EVENTS)
+
+
 READERS: Mapping[str, Callable[[object, ModelRules], object]] = {
     STRATEGY: _strategy,
     "total_count": _total_count,
@@ -141,6 +149,8 @@ READERS: Mapping[str, Callable[[object, ModelRules], object]] = {
     "deadline": _deadline,
     "expires_in": _expires_in,
     "client_metadata": _client_metadata,
+    "webhook_url": _webhook_url,
+    "webhook_events": _webhook_events,
 }
 
 

@@ -59,6 +59,16 @@ def choice(value: object, values: tuple[str, ...], *, any_case: bool = False) ->
     raise InvalidInput(f"{shown(value)} is not one of {listed(values)}.{near}")
 
 
+def some_of(value: object, values: tuple[str, ...]) -> tuple[str, ...]:
+    """One or more of a closed list, in its order; a lone text is a list of one, as R writes it."""
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list) or not names:
+        said = "An empty list" if names == [] else shown(names)
+        raise InvalidInput(f"{said} is sent: it must be a list of one or more of {listed(values)}.")
+    chosen = {choice(name, values) for name in names}
+    return tuple(name for name in values if name in chosen)
+
+
 def age(value: object) -> str:
     """A number of years, written as briefly as it can be: 30.0 is "30"."""
     number = _number(value) if isinstance(value, str) else value

@@ -74,8 +74,8 @@ class QuerySpec:
     `total_count` is the library size of a sample, in counts; with reference counts it holds only where
     `fixed_total_count`, and elsewhere a sample is as large as its reference. `conditioning` names the latents
     that are taken from the reference. `seed`, `priority`, `deadline` and `expires_in` are None where the
-    caller left them open, and `model_version` where the newest will do. `notes` are sentences about what was
-    accepted and has no effect.
+    caller left them open, and `model_version` where the newest will do. No `webhook_events` mean all.
+    `notes` are sentences about what was accepted and has no effect.
     """
 
     model_id: str
@@ -93,6 +93,8 @@ class QuerySpec:
     deadline: datetime | None = None
     expires_in: timedelta | None = None
     client_metadata: Mapping[str, str] = field(default_factory=dict)
+    webhook_url: str | None = None
+    webhook_events: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property

@@ -12,6 +12,7 @@ from binascii import Error as NotBase64
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 from shared.errors import SignatureRejected
 from shared.webhooks.keys import Signer, Verifier
@@ -35,6 +36,11 @@ class Message:
         content = _content(self.id, timestamp, self.body)
         signatures = (f"{key.version},{b64encode(key.sign(content)).decode()}" for key in signers)
         return {ID: self.id, TIMESTAMP: timestamp, SIGNATURE: " ".join(signatures)}
+
+
+def message_id(delivery_id: UUID) -> str:
+    """The id of a delivery's message, the same at every attempt."""
+    return f"msg_{delivery_id.hex}"
 
 
 def verify(body: bytes, headers: Mapping[str, str], verifier: Verifier, now: float | None = None) -> Message:

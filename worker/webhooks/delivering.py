@@ -18,7 +18,7 @@ from shared.jobs.events import EventKind
 from shared.jobs.states import FINAL_JOB_STATES
 from shared.webhooks.schedule import Answer, Decision, Verdict, decide
 from shared.webhooks.sealing import Seal
-from shared.webhooks.signatures import Message
+from shared.webhooks.signatures import Message, message_id
 from shared.webhooks.states import DeliveryState, Disabled
 from worker.webhooks.payload import Links, event_payload, ping_payload
 from worker.webhooks.sending import Attempt, Sender
@@ -57,13 +57,13 @@ class Courier:
         """Try a delivery that was taken, and write down what came of it. Raises DatabaseUnavailable."""
         async with async_transaction(self.database) as session:
             told = Told(*(await session.execute(statements.what_is_told(delivery.id))).one())
-        if delivery.attempts > 1 and told.is_stale:
+        tries = delivery.attempts - delivery.forgiven
+        if tries > 1 and told.is_stale:
             await self._end(delivery, DeliveryState.SUPERSEDED)
             return
         began = datetime.now(UTC)
         attempt = await self._try(delivery, told)
-        most = told.endpoint.max_attempts + delivery.forgiven
-        decision = decide(attempt.answer, delivery.attempts, most, random.random())
+        decision = decide(attempt.answer, tries, told.endpoint.max_attempts, random.random())
         await self._write_down(delivery, began, attempt, decision)
         _tell(delivery, told, attempt, decision)
 
@@ -72,7 +72,7 @@ class Courier:
             keys = tuple(signers(self.seal, told.endpoint, told.of_workspace))
         except GeneQueueError as error:
             return Attempt(Answer(None), timedelta(), str(error))
-        message = Message(f"msg_{delivery.id.hex}", self._body(delivery, told))
+        message = Message(message_id(delivery.id), self._body(delivery, told))
         return await self.sender.send(told.endpoint.url, message.headers(keys, time.time()), message.body)
 
     def _body(self, delivery: WebhookDelivery, told: Told) -> bytes:

@@ -18,7 +18,7 @@ class Place:
     """Where a page ended: nothing that is saved later comes behind it."""
 
     created_at: datetime
-    job_id: UUID
+    id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def jobs_of_workspace(workspace_id: int, wanted: JobFilter, behind: Place | None
     """The newest jobs that are wanted, or those behind a place."""
     statement = select(Job).where(Job.workspace_id == workspace_id)
     if behind is not None:
-        statement = statement.where(tuple_(Job.created_at, Job.id) < (behind.created_at, behind.job_id))
+        statement = statement.where(tuple_(Job.created_at, Job.id) < (behind.created_at, behind.id))
     if wanted.states:
         statement = statement.where(Job.state.in_(wanted.states))
     if wanted.model_id is not None:

@@ -23,6 +23,8 @@ COMMON_OPTIONS = (
     "deadline",
     "expires_in",
     "client_metadata",
+    "webhook_url",
+    "webhook_events",
 )
 
 

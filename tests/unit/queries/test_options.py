@@ -105,7 +105,7 @@ def test_a_single_cell_model_refuses_sample_generation_by_name(
         ("sex", "metadata"),
         ("conditioning", "gem-1-bulk_reference-conditioning"),
         ("fixed_total_count", "gem-1-bulk_reference-conditioning"),
-        ("webhook_url", "no option 'webhook_url'"),
+        ("webhook_uri", 'Did you mean "webhook_url"?'),
     ],
 )
 def test_what_does_not_belong_at_the_top_is_named_with_a_remedy(refuse: Refuse, name: str, said: str) -> None:
