@@ -116,6 +116,10 @@ class WorkerSettings(ServerSettings):
     metrics_host: str = "127.0.0.1"
 
 
+class UpkeepSettings(WorkerSettings, OutwardSettings):
+    """What the upkeep worker needs, which sends webhooks as well."""
+
+
 S = TypeVar("S", bound=CatalogSettings)
 
 

@@ -1,4 +1,4 @@
-"""The upkeep worker: makes its rounds by a clock of its own, whatever the broker does, and answers its queue.
+"""The upkeep worker: makes its rounds and sends webhooks, whatever the broker does, and answers its queue.
 
 Never reaches torch. `python -m worker.cpu`.
 """
@@ -7,18 +7,25 @@ from __future__ import annotations
 
 import structlog
 
-from shared.database.engines import sync_engine
+from shared.database.engines import async_engine, sync_engine
+from shared.links import LinkSigner
 from shared.messages import Queue
 from shared.queue import WakeUps, celery_app
-from shared.settings import WorkerSettings
+from shared.settings import UpkeepSettings
 from shared.storage.objects import Credentials, open_storage
+from shared.webhooks.sealing import Seal
+from worker.tasks.posting import posted
 from worker.tasks.process import end_in_order_when_told, name_of_this_process, run_worker, start
 from worker.tasks.upkeep import Upkeep, kept_up
+from worker.webhooks.delivering import Courier
+from worker.webhooks.payload import Links
+from worker.webhooks.post_office import PostOffice
+from worker.webhooks.sending import Sender
 
 log = structlog.get_logger()
 
 
-def run(settings: WorkerSettings) -> None:
+def run(settings: UpkeepSettings) -> None:
     """Compose the worker and run it."""
     app = celery_app("genequeue.cpu", settings.redis_url.get_secret_value())
     upkeep = Upkeep(
@@ -32,10 +39,18 @@ def run(settings: WorkerSettings) -> None:
         tidy_every=settings.tidy_interval,
     )
     end_in_order_when_told()  # the rounds begin before Celery is up
-    with kept_up(upkeep):
+    with kept_up(upkeep), posted(lambda: post_office(settings)):
         log.info("worker.ready", worker=upkeep.worker_id)
         run_worker(app, Queue.UPKEEP)
 
 
+def post_office(settings: UpkeepSettings) -> PostOffice:
+    """What sends webhooks, for the loop in which it is made."""
+    url, secret = settings.database_url.get_secret_value(), settings.secret_key.get_secret_value().encode()
+    links = Links((settings.public_url or "").rstrip("/"), LinkSigner(secret, settings.link_lifetime))
+    database = async_engine(url)
+    return PostOffice(database, url, Courier(database, Sender(settings.webhook_rules), Seal(secret), links))
+
+
 if __name__ == "__main__":
-    start("cpu", run)
+    start("cpu", UpkeepSettings, run)

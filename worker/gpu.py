@@ -67,4 +67,4 @@ def answer_wake_ups(settings: WorkerSettings, pipeline: Pipeline, card: WorkerCa
 
 
 if __name__ == "__main__":
-    start("gpu", run)
+    start("gpu", WorkerSettings, run)

@@ -69,7 +69,8 @@ class Run:
         say("Postgres and Valkey answer")
         upgrade(places.database_url)
         say("The database has the newest schema; the API and the workers start")
-        self._environment = with_our_packages({**os.environ, **places.environment})
+        named = {"GENEQUEUE_PUBLIC_URL": self._url, **os.environ, **places.environment}
+        self._environment = with_our_packages(named)
         self._launch_services()
         self._tell(self._first_state(places))
         with self._database() as engine:
@@ -83,6 +84,7 @@ class Run:
             say("Authentication is off (GENEQUEUE_AUTH): whoever reaches this address may use it.", "yellow")
         if key:
             say(f"API key, shown this once: {key}", "bold")
+        say(f"Webhooks may go to public addresses, and to {places.webhook_networks or 'nowhere else'}.")
         say("Ctrl-C stops it.")
 
     def keep_running(self) -> None:

@@ -23,6 +23,9 @@ from shared.settings import MODELS_OF_THIS_CHECKOUT
 _PATIENCE = timedelta(seconds=60)
 
 
+LOOPBACK = "127.0.0.0/8,::1/128"
+
+
 @dataclass(frozen=True, slots=True)
 class Places:
     """Where everything is, as the processes are told."""
@@ -33,6 +36,7 @@ class Places:
     models_dir: str
     models_cache: str
     secret_key: str = field(repr=False)
+    webhook_networks: str
 
     @property
     def environment(self) -> dict[str, str]:
@@ -44,6 +48,7 @@ class Places:
             "GENEQUEUE_MODELS_DIR": self.models_dir,
             "GENEQUEUE_MODELS_CACHE": self.models_cache,
             "GENEQUEUE_SECRET_KEY": self.secret_key,
+            "GENEQUEUE_WEBHOOK_ALLOWED_NETWORKS": self.webhook_networks,
         }
 
 
@@ -71,6 +76,8 @@ def start_servers(
         models_dir=str(Path(named.get("GENEQUEUE_MODELS_DIR") or MODELS_OF_THIS_CHECKOUT).resolve()),
         models_cache=named.get("GENEQUEUE_MODELS_CACHE") or str(folder.models),
         secret_key=named.get("GENEQUEUE_SECRET_KEY") or kept_secret(folder.secret_key),
+        # Receivers on this very machine are what one begins with.
+        webhook_networks=named.get("GENEQUEUE_WEBHOOK_ALLOWED_NETWORKS", LOOPBACK),
     )
 
 

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from typing import TypeVar
 
 import psutil
 import structlog
@@ -25,14 +26,19 @@ from shared.telemetry import configure_logs
 
 log = structlog.get_logger()
 
+S = TypeVar("S", bound=WorkerSettings)
+
 SUCCESS, FAILURE = 0, 70  # the latter of software, as in sysexits.h
 
 
-def start(name: str, run: Callable[[WorkerSettings], None]) -> None:
-    """Run a worker until it is told to stop; an error at its start is one line and exit status 1."""
+def start(name: str, kind: type[S], run: Callable[[S], None]) -> None:
+    """Run a worker, with its kind of settings, until it is told to stop.
+
+    An error at its start is one line and exit status 1.
+    """
     configure_logs(name)
     try:
-        settings = read_settings(WorkerSettings)
+        settings = read_settings(kind)
         configure_logs(name, settings.log_level)
         show_figures(settings)
         run(settings)

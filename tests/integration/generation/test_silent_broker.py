@@ -68,6 +68,7 @@ def start(database_url: str, broker: tuple[Child, Valkey], tmp_path: Path) -> It
         "MODELS_DIR": str(tmp_path / "models"),
         "MODELS_CACHE": str(tmp_path / "cache"),
         "DEVICE": "cpu",
+        "SECRET_KEY": "a secret of the tests",
     }
     environment = {**os.environ, **{f"GENEQUEUE_{name}": value for name, value in given.items()}}
 
