@@ -26,6 +26,9 @@ from worker.webhooks.signing import signers
 
 log = structlog.get_logger()
 
+_PINGS = 1  # it asks whether an endpoint answers now
+_UNSIGNED = "There is no secret to sign it with, and nothing is sent unsigned. Rotate the secret."
+
 
 @dataclass(frozen=True, slots=True)
 class Told:
@@ -63,7 +66,8 @@ class Courier:
             return
         began = datetime.now(UTC)
         attempt = await self._try(delivery, told)
-        decision = decide(attempt.answer, tries, told.endpoint.max_attempts, random.random())
+        most = told.endpoint.max_attempts if told.event else _PINGS
+        decision = decide(attempt.answer, tries, most, random.random())
         await self._write_down(delivery, began, attempt, decision)
         _tell(delivery, told, attempt, decision)
 
@@ -72,6 +76,8 @@ class Courier:
             keys = tuple(signers(self.seal, told.endpoint, told.of_workspace))
         except GeneQueueError as error:
             return Attempt(Answer(None), timedelta(), str(error))
+        if not keys:
+            return Attempt(Answer(None), timedelta(), _UNSIGNED)
         message = Message(message_id(delivery.id), self._body(delivery, told))
         return await self.sender.send(told.endpoint.url, message.headers(keys, time.time()), message.body)
 

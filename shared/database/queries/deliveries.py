@@ -7,7 +7,21 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Insert, Select, Update, and_, func, insert, select, update
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Insert,
+    ScalarSelect,
+    Select,
+    Update,
+    and_,
+    func,
+    insert,
+    literal_column,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import aliased
 from sqlalchemy.sql.dml import ReturningUpdate
@@ -26,42 +40,68 @@ from shared.webhooks.states import OPEN, DeliveryState, Disabled
 
 # One that hangs must not hold more than this of what is sent at once.
 AT_ONCE_PER_ENDPOINT = 2
+# Written out, so that the planner knows that the index of what is open holds them.
+_OPEN: tuple[ColumnElement[str], ...] = tuple(literal_column(f"'{state}'") for state in OPEN)
 
 
 def due(limit: int) -> Select[UUID]:
     """Deliveries whose time has come, the longest due first; of each endpoint as many as it has room for.
 
-    Reads a few index entries for each enabled endpoint, however many deliveries wait.
+    Reads a few index entries for each endpoint that anything waits for, however many endpoints there are, and
+    however much waits for one.
     """
-    sending, candidate = aliased(WebhookDelivery), aliased(WebhookDelivery)
-    under_way = (
-        select(func.count())
-        .where(
-            sending.endpoint_id == WebhookEndpoint.id,
-            sending.state == DeliveryState.SENDING,
-            sending.due_at >= func.now(),
-        )
-        .correlate(WebhookEndpoint)
-        .scalar_subquery()
-    )
+    waiting = _waited_for()
+    candidate = aliased(WebhookDelivery)
     first = (
-        select(candidate.id, candidate.due_at, candidate.endpoint_id)
+        select(candidate.id, candidate.due_at)
         .where(
-            candidate.endpoint_id == WebhookEndpoint.id,
-            candidate.state.in_(OPEN),
+            candidate.endpoint_id == waiting.c.endpoint_id,
+            candidate.state.in_(_OPEN),
             candidate.due_at < func.now(),
         )
         .order_by(candidate.due_at)
-        .limit(func.greatest(AT_ONCE_PER_ENDPOINT - under_way, 0))
+        .limit(func.greatest(AT_ONCE_PER_ENDPOINT - _under_way(waiting), 0))
         .lateral()
     )
     return (
         select(first.c.id)
-        .select_from(WebhookEndpoint)
-        .join(first, first.c.endpoint_id == WebhookEndpoint.id)
+        .select_from(waiting)
+        .join(WebhookEndpoint, WebhookEndpoint.id == waiting.c.endpoint_id)
+        .join(first, true())
         .where(WebhookEndpoint.enabled, WebhookEndpoint.deleted_at.is_(None))
         .order_by(first.c.due_at)
         .limit(limit)
+    )
+
+
+def _waited_for() -> CTE:
+    """The endpoints that anything waits for: from one to the next in the index of what is due."""
+    a, b = aliased(WebhookDelivery), aliased(WebhookDelivery)
+    first = select(a.endpoint_id).where(a.state.in_(_OPEN)).order_by(a.endpoint_id).limit(1).subquery()
+    waiting = select(first.c.endpoint_id).cte("waiting", recursive=True)
+    following = (
+        select(b.endpoint_id)
+        .where(b.state.in_(_OPEN), b.endpoint_id > waiting.c.endpoint_id)
+        .order_by(b.endpoint_id)
+        .limit(1)
+        .lateral()
+    )
+    return waiting.union_all(select(following.c.endpoint_id).select_from(waiting).join(following, true()))
+
+
+def _under_way(waiting: CTE) -> ScalarSelect[int]:
+    """How many deliveries are being sent to an endpoint."""
+    sending = aliased(WebhookDelivery)
+    return (
+        select(func.count())
+        .where(
+            sending.endpoint_id == waiting.c.endpoint_id,
+            sending.state.in_(_OPEN),
+            sending.state == DeliveryState.SENDING,
+            sending.due_at >= func.now(),
+        )
+        .correlate(waiting)
+        .scalar_subquery()
     )
 
 
