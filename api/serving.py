@@ -40,11 +40,13 @@ class Farewell:
     """How a process ends, step by step.
 
     For `notice` it still takes connections, while readiness says no: a balancer looks elsewhere. Then it
-    takes none; for `linger` those that are open may still ask. What is being answered gets `grace`.
+    takes none; those that are open may still ask: one that has asked before for `linger`, one that is new for
+    `first`, since its request is on its way. What is being answered gets `grace`.
     """
 
     notice: timedelta = timedelta(0)
     linger: timedelta = timedelta(seconds=2)
+    first: timedelta = timedelta(seconds=10)
     grace: timedelta = timedelta(seconds=30)
 
 
@@ -98,11 +100,18 @@ class Server(uvicorn.Server):
 
     async def _let_open_connections_ask(self) -> None:
         """Wait while some connection is open and asks nothing, as long as the farewell allows."""
-        deadline = time.monotonic() + self._farewell.linger.total_seconds()
-        while time.monotonic() < deadline:
+        began, farewell = time.monotonic(), self._farewell
+        while (waited := timedelta(seconds=time.monotonic() - began)) < max(farewell.first, farewell.linger):
             await asyncio.sleep(_LOOK_SECONDS)
-            if not any(map(_is_idle, self.server_state.connections)):
+            connections = self.server_state.connections
+            coming = waited < farewell.first and any(map(_is_new, connections))
+            if not coming and not (waited < farewell.linger and any(map(_is_idle, connections))):
                 return
+
+
+def _is_new(connection: object) -> bool:
+    """Whether no request has come yet: who connects is about to ask."""
+    return getattr(connection, "cycle", None) is None
 
 
 def _is_idle(connection: object) -> bool:
