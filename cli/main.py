@@ -10,6 +10,7 @@ from cli.doctor.command import doctor
 from cli.evaluate import evaluate
 from cli.submit import status, submit
 from cli.up import restart, up
+from cli.webhooks import command as webhooks
 from shared.errors import GeneQueueError, InvalidInput
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(keys.app, name="keys")
 app.add_typer(canaries.app, name="canaries")
 app.add_typer(train.app, name="train")
+app.add_typer(webhooks.app, name="webhooks")
 
 
 def main() -> None:

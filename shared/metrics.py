@@ -57,6 +57,12 @@ OPEN_JOBS = Gauge("genequeue_open_jobs", "Jobs that are queued or run.", ("model
 LIVE_WORKERS = Gauge("genequeue_live_workers", "Generation workers that were heard of lately.")
 LIVE_UPKEEP = Gauge("genequeue_live_upkeep", "Upkeep workers whose sweep went through lately.")
 HOLDING_WORKERS = Gauge("genequeue_holding_workers", "Live workers that hold the version.", labels=_VERSION)
+OPEN_DELIVERIES = Gauge(
+    "genequeue_open_deliveries", "Webhook deliveries that wait for their time, or are sent."
+)
+OVERDUE_ENDPOINTS = Gauge(
+    "genequeue_overdue_endpoints", "Webhook endpoints that should long be sent something, and are not."
+)
 GAUGES = (
     ROWS_READABLE,
     OPEN_CHUNKS,
@@ -66,6 +72,8 @@ GAUGES = (
     LIVE_WORKERS,
     LIVE_UPKEEP,
     HOLDING_WORKERS,
+    OPEN_DELIVERIES,
+    OVERDUE_ENDPOINTS,
 )
 
 # What an API process counts of its own requests.
@@ -110,4 +118,22 @@ JOBS_FAILED = Counter("genequeue_jobs_failed", "Jobs that ended without a result
 # What upkeep counts.
 LEASES_TAKEN_BACK = Counter(
     "genequeue_leases_taken_back", "Leases whose worker stopped answering.", _BY_LANE, registry=WORKER
+)
+WEBHOOK_ATTEMPTS = Counter(
+    "genequeue_webhook_attempts",
+    "Attempts at webhook deliveries: delivered, again (tried later), failed (the last one) or gone (410).",
+    ("outcome",),
+    registry=WORKER,
+)
+WEBHOOK_ANSWER = Histogram(
+    "genequeue_webhook_answer_seconds",
+    "From an event to the answer of the first attempt to tell it.",
+    registry=WORKER,
+    buckets=_WAITS,
+)
+ENDPOINTS_DISABLED = Counter(
+    "genequeue_endpoints_disabled",
+    "Webhook endpoints that were disabled: gone (410) or failing (for five days).",
+    ("reason",),
+    registry=WORKER,
 )

@@ -16,12 +16,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from shared import metrics
 from shared.database.engines import async_transaction
 from shared.database.queries import diagnosis
+from shared.database.queries.delivery_diagnosis import open_deliveries
 from shared.database.queries.workers import live_upkeep, live_workers
 from shared.errors import DatabaseUnavailable
 from shared.jobs.lanes import Lane
 from shared.jobs.states import ChunkState
 
 _HEARD_OF = timedelta(seconds=15)
+_OVERDUE = timedelta(seconds=30)
 _OPEN = (ChunkState.QUEUED, ChunkState.RUNNING)
 
 Version = tuple[str, int]
@@ -35,6 +37,7 @@ class Snapshot:
     jobs: Sequence[Any]
     workers: Sequence[Collection[Version]]
     upkeep: int = 0
+    deliveries: tuple[int, int] = (0, 0)  # open; endpoints whose next one is overdue
 
 
 async def all_figures(engine: AsyncEngine, offered: Collection[Version]) -> bytes:
@@ -56,6 +59,7 @@ def families(snapshot: Snapshot | None, offered: Collection[Version]) -> Iterato
     if snapshot is not None:
         yield from _work_families(snapshot, offered)
         yield from _worker_families(snapshot, offered)
+        yield from _delivery_families(*snapshot.deliveries)
 
 
 def _work_families(snapshot: Snapshot, offered: Collection[Version]) -> Iterator[Metric]:
@@ -88,13 +92,22 @@ def _worker_families(snapshot: Snapshot, offered: Collection[Version]) -> Iterat
     yield from (live, upkeep, holding)
 
 
+def _delivery_families(waiting: int, overdue: int) -> Iterator[Metric]:
+    for gauge, value in ((metrics.OPEN_DELIVERIES, waiting), (metrics.OVERDUE_ENDPOINTS, overdue)):
+        family = gauge.family()
+        family.add_metric((), value)
+        yield family
+
+
 async def _look(engine: AsyncEngine) -> Snapshot:
     async with async_transaction(engine) as session:
         work = (await session.execute(diagnosis.open_work())).all()
         jobs = (await session.execute(diagnosis.open_jobs())).all()
         workers = (await session.scalars(live_workers(_HEARD_OF))).all()
         upkeep = (await session.scalars(live_upkeep(_HEARD_OF))).one()
-    return Snapshot(work, jobs, [_versions(worker.models) for worker in workers], upkeep)
+        waiting, overdue, _ = (await session.execute(open_deliveries(_OVERDUE))).one()
+    held = [_versions(worker.models) for worker in workers]
+    return Snapshot(work, jobs, held, upkeep, (waiting, overdue))
 
 
 def _versions(models: dict[str, list[int]]) -> set[Version]:

@@ -18,6 +18,7 @@ from api.services.catalog import LiveCatalog
 from shared.database.queries.jobs import done_chunks
 from shared.database.tables import Chunk, Job
 from shared.errors import ResultDamaged, ResultGone, ResultNotReady
+from shared.jobs import endings
 from shared.jobs.states import FINAL_JOB_STATES, JobState
 from shared.results.header import ResultHeader
 from shared.results.part import decode_part
@@ -92,13 +93,7 @@ def has_part_of_result(job: Job) -> bool:
 
 def why_ended(job: Job) -> str:
     """One sentence about a job that ended without a result that can be read."""
-    if job.state == JobState.CANCELLED:
-        return "It was cancelled."
-    if job.deleted_at is not None:
-        return "It was deleted at its owner's wish, with its inputs."
-    if job.state == JobState.EXPIRED:
-        return "Its result was kept until its time was over, then deleted. Submit the query again."
-    return job.error or "It failed without a reason."
+    return endings.why_ended(job.state, job.error, deleted=job.deleted_at is not None) or ""
 
 
 async def header_of(job: Job, models: LiveCatalog) -> ResultHeader:

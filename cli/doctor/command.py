@@ -27,6 +27,7 @@ from cli.doctor.servers import (
     examine_storage,
     examine_valkey,
 )
+from cli.doctor.webhooks import examine_webhooks
 from cli.doctor.work import (
     examine_jobs,
     examine_leases,
@@ -52,6 +53,7 @@ _EXAMINATIONS: Mapping[str, Callable[[Installation], Iterable[Finding]]] = {
     "queue": examine_queue,
     "leases": examine_leases,
     "jobs": examine_jobs,
+    "webhooks": examine_webhooks,
 }
 _DEEP_PATIENCE = timedelta(minutes=30)
 _STYLES = {

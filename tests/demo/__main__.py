@@ -25,6 +25,7 @@ from cli.client import Client
 from shared.errors import GeneQueueError
 from tests.demo.picture import draw, log_cpm
 from tests.demo.questions import MARKERS, NAMES, QUESTIONS, Question
+from tests.demo.webhook import told
 from tests.support.machine import Machine
 
 OUTPUT = Path("demo-output")
@@ -63,8 +64,10 @@ def run(data_dir: Path) -> None:
         console.print(
             f"models: {', '.join(model['model_id'] for model in client.get('/api/models')['models'])}"
         )
-        answers = {question.name: ask(question, client) for question in QUESTIONS}
-        from_the_shell(QUESTIONS[1], machine)
+        with told(client) as receiver:
+            answers = {question.name: ask(question, client) for question in QUESTIONS}
+            from_the_shell(QUESTIONS[1], machine)
+            receiver.show(console, len(QUESTIONS) + 1)
         show(answers, client)
     finally:
         with console.status("stopping"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 from standardwebhooks import Webhook
@@ -56,7 +59,13 @@ class Receiver:
     def __init__(self, answer: Callable[[Request], Reply]) -> None:
         self.answer = answer
         self.requests: list[Request] = []
+        self.connections = 0
         self.url = ""
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return urlsplit(self.url).port or 0
 
     @property
     def kinds(self) -> list[str]:
@@ -65,8 +74,14 @@ class Receiver:
 
 
 @contextmanager
-def receiver(answer: Callable[[Request], Reply] = lambda _: Reply()) -> Iterator[Receiver]:
-    """A receiver on a free port of this machine; its URL ends in /hook."""
+def receiver(
+    answer: Callable[[Request], Reply] = lambda _: Reply(),
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    tls: ssl.SSLContext | None = None,
+) -> Iterator[Receiver]:
+    """A receiver on a free port of this machine, unless one is named; its URL ends in /hook."""
     made = Receiver(answer)
 
     class Handler(BaseHTTPRequestHandler):
@@ -88,12 +103,25 @@ def receiver(answer: Callable[[Request], Reply] = lambda _: Reply()) -> Iterator
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True
+        request_queue_size = 128
+
+        def get_request(self) -> tuple[socket.socket, Any]:
+            made.connections += 1
+            return super().get_request()
+
+        def finish_request(self, request: Any, client_address: Any) -> None:
+            if tls is None:
+                super().finish_request(request, client_address)
+                return
+            # The handshake is the handler thread's: one that fails holds up nobody.
+            with tls.wrap_socket(request, True) as secured:
+                super().finish_request(secured, client_address)
 
         def handle_error(self, *_: object) -> None:
             """Whoever hangs up early is no error of ours."""
 
-    with Server(("127.0.0.1", 0), Handler) as server:
-        made.url = f"http://127.0.0.1:{server.server_port}/hook"
+    with Server((host, port), Handler) as server:
+        made.url = f"{'https' if tls else 'http'}://{host}:{server.server_port}/hook"
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
         try:

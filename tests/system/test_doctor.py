@@ -22,7 +22,7 @@ from tests.support.processes import wait_until
 
 SUBJECTS = {
     *("versions", "torch", "processes", "postgres", "migrations", "valkey", "storage"),
-    *("disk", "clock", "api", "workers", "upkeep", "queue", "leases", "jobs"),
+    *("disk", "clock", "api", "workers", "upkeep", "queue", "leases", "jobs", "webhooks"),
 }
 
 

@@ -33,6 +33,7 @@ from worker.generation.retention import (
 )
 from worker.tasks.clock import Round, ticking
 from worker.tasks.process import end_at_once
+from worker.webhooks.forgetting import forget_old_deliveries
 
 log = structlog.get_logger()
 
@@ -84,6 +85,8 @@ def _expire(upkeep: Upkeep) -> None:
     if deleted := delete_removed_models(upkeep.database, upkeep.storage):
         log.info("models.deleted", prefixes=deleted)
     forget_idempotency_keys(upkeep.database)
+    if forgotten := forget_old_deliveries(upkeep.database):
+        log.info("webhooks.forgotten", rows=forgotten)
 
 
 def _tidy(upkeep: Upkeep) -> None:

@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+import time
+from collections.abc import Iterable
+from typing import Any
 
 import httpcore
 
 from shared.errors import DestinationRefused
 from shared.webhooks.destinations import Rules, Target
-
-
-class Resolver(Protocol):
-    """Where a name is."""
-
-    async def __call__(self, host: str, port: int) -> Sequence[str]:
-        """Its addresses, the preferred one first. Raises OSError."""
-
-
-async def system_resolver(host: str, port: int) -> Sequence[str]:
-    """What this machine's resolver says."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+from worker.webhooks.resolving import Resolver
 
 
 class CheckedBackend(httpcore.AsyncNetworkBackend):
@@ -42,13 +29,18 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """A connection. Raises DestinationRefused, OSError where there is no such name, httpcore's errors."""
+        """A connection; its addresses share the time, so that a dead one leaves some to the next.
+
+        Raises DestinationRefused, OSError where there is no such name, httpcore's errors.
+        """
         addresses = await self._resolve(self._target.host, self._target.port)
         self._rules.check(self._target, addresses)
         error: Exception = DestinationRefused(f"{host} has no address.")
-        for address in addresses:
+        until = time.monotonic() + (timeout or 0.0)
+        for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
+            share = timeout and max(0.0, until - time.monotonic()) / left
             try:
-                return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
+                return await self._inner.connect_tcp(address, port, share, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as refused:
                 error = refused
         raise error

@@ -1,33 +1,38 @@
-"""One delivery, from its row to the receiver and back to its row."""
+"""One delivery, from its row to the receiver."""
 
 from __future__ import annotations
 
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from shared import metrics
 from shared.database.engines import async_transaction
 from shared.database.queries import deliveries as statements
+from shared.database.queries.standing import failed_inputs
 from shared.database.tables import Event, Job, WebhookDelivery, WebhookEndpoint, WebhookSecret
 from shared.errors import GeneQueueError
 from shared.jobs.events import EventKind
-from shared.jobs.states import FINAL_JOB_STATES
-from shared.webhooks.schedule import Answer, Decision, Verdict, decide
+from shared.jobs.states import FINAL_JOB_STATES, JobState
+from shared.webhooks.schedule import Answer, Decision, decide
 from shared.webhooks.sealing import Seal
 from shared.webhooks.signatures import Message, message_id
-from shared.webhooks.states import DeliveryState, Disabled
-from worker.webhooks.payload import Links, event_payload, ping_payload
+from shared.webhooks.states import DeliveryState
+from worker.webhooks.payload import FAILURES_SHOWN, Failure, Links, event_payload, ping_payload
 from worker.webhooks.sending import Attempt, Sender
+from worker.webhooks.settling import Settler
 from worker.webhooks.signing import signers
 
 log = structlog.get_logger()
 
 _PINGS = 1  # it asks whether an endpoint answers now
 _UNSIGNED = "There is no secret to sign it with, and nothing is sent unsigned. Rotate the secret."
+_UNMADE = "It could not be written ({}): a fault of GeneQueue, whose log has more."
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +43,13 @@ class Told:
     of_workspace: WebhookSecret | None
     job: Job | None
     event: Event | None
+    failures: Sequence[Failure] = ()
 
-    @property
-    def is_stale(self) -> bool:
-        """Whether it is about progress of a job that has come further."""
+    def is_stale(self, tries: int) -> bool:
+        """Whether it is about progress of a job that is over or, at a later try, has come further."""
         if self.job is None or self.event is None or self.event.kind != EventKind.PROGRESS:
             return False
-        return self.job.state in FINAL_JOB_STATES or self.job.events > self.event.number
+        return self.job.state in FINAL_JOB_STATES or (tries > 1 and self.job.events > self.event.number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,92 +63,60 @@ class Courier:
 
     async def deliver(self, delivery: WebhookDelivery) -> None:
         """Try a delivery that was taken, and write down what came of it. Raises DatabaseUnavailable."""
-        async with async_transaction(self.database) as session:
-            told = Told(*(await session.execute(statements.what_is_told(delivery.id))).one())
+        told = await self._read(delivery)
+        if told is None:
+            return
+        settler = Settler(self.database, delivery)
         tries = delivery.attempts - delivery.forgiven
-        if tries > 1 and told.is_stale:
-            await self._end(delivery, DeliveryState.SUPERSEDED)
+        if told.is_stale(tries):
+            await settler.end(DeliveryState.SUPERSEDED)
             return
         began = datetime.now(UTC)
         attempt = await self._try(delivery, told)
-        most = told.endpoint.max_attempts if told.event else _PINGS
+        most = told.endpoint.max_attempts if delivery.job_id else _PINGS
         decision = decide(attempt.answer, tries, most, random.random())
-        await self._write_down(delivery, began, attempt, decision)
         _tell(delivery, told, attempt, decision)
+        await settler.write_down(began, attempt, decision)
+
+    async def _read(self, delivery: WebhookDelivery) -> Told | None:
+        """What is told; None if nobody is told it any more: its time in the log is over."""
+        async with async_transaction(self.database) as session:
+            row = (await session.execute(statements.what_is_told(delivery.id))).one_or_none()
+            if row is None:
+                return None
+            endpoint, of_workspace, job, event = row
+            failures: Sequence[Failure] = ()
+            if job is not None and (job.samples_failed or job.state == JobState.FAILED):
+                found = await session.execute(failed_inputs(job.id, FAILURES_SHOWN))
+                failures = [(position, reason) for position, reason in found]
+        return Told(endpoint, of_workspace, job, event, failures)
 
     async def _try(self, delivery: WebhookDelivery, told: Told) -> Attempt:
+        """One attempt; one that cannot be made counts, so that it is not made for ever."""
         try:
             keys = tuple(signers(self.seal, told.endpoint, told.of_workspace))
+            message = Message(message_id(delivery.id), self._body(delivery, told))
+            headers = message.headers(keys, time.time())
         except GeneQueueError as error:
             return Attempt(Answer(None), timedelta(), str(error))
+        except Exception as error:  # the attempt's edge: the next ones may be able to
+            log.error("webhook.not_written", delivery=str(delivery.id), exc_info=error)
+            return Attempt(Answer(None), timedelta(), _UNMADE.format(type(error).__name__))
         if not keys:
             return Attempt(Answer(None), timedelta(), _UNSIGNED)
-        message = Message(message_id(delivery.id), self._body(delivery, told))
-        return await self.sender.send(told.endpoint.url, message.headers(keys, time.time()), message.body)
+        return await self.sender.send(told.endpoint.url, headers, message.body)
 
     def _body(self, delivery: WebhookDelivery, told: Told) -> bytes:
         if told.event is None or told.job is None:
             return ping_payload(delivery.created_at, str(told.endpoint.id))
-        return event_payload(told.event, told.job, self.links)
-
-    async def _end(self, delivery: WebhookDelivery, state: DeliveryState) -> None:
-        async with async_transaction(self.database) as session:
-            await session.execute(
-                statements.finish(delivery.id, delivery.attempts, state, delivery.last_status)
-            )
-
-    async def _write_down(
-        self, delivery: WebhookDelivery, began: datetime, attempt: Attempt, decision: Decision
-    ) -> None:
-        async with async_transaction(self.database) as session:
-            await session.execute(
-                statements.save_attempt(
-                    {
-                        "delivery_id": delivery.id,
-                        "number": delivery.attempts,
-                        "began_at": began,
-                        "milliseconds": round(1_000 * attempt.took.total_seconds()),
-                        "status": attempt.answer.status,
-                        "error": attempt.error,
-                        "answer": attempt.excerpt,
-                    }
-                )
-            )
-            await _settle(session, delivery, attempt.answer.status, decision)
-
-
-async def _settle(
-    session: AsyncSession, delivery: WebhookDelivery, status: int | None, decision: Decision
-) -> None:
-    """The delivery's next state, and the endpoint's."""
-    held = (delivery.id, delivery.attempts)
-    match decision.verdict:
-        case Verdict.DELIVERED:
-            await session.execute(statements.finish(*held, DeliveryState.DELIVERED, status))
-            await session.execute(statements.forget_failures(delivery.endpoint_id))
-            return
-        case Verdict.AGAIN:
-            await session.execute(statements.try_again(*held, decision.wait, status))
-        case Verdict.FAILED | Verdict.GONE:
-            await session.execute(statements.finish(*held, DeliveryState.FAILED, status))
-    for_so_long = (await session.scalars(statements.note_failure(delivery.endpoint_id))).one()
-    if decision.verdict is Verdict.GONE:
-        await _disable(session, delivery, Disabled.GONE)
-    elif for_so_long:
-        await _disable(session, delivery, Disabled.FAILING)
-
-
-async def _disable(session: AsyncSession, delivery: WebhookDelivery, reason: Disabled) -> None:
-    endpoint = (await session.scalars(statements.disable(delivery.endpoint_id, reason))).one_or_none()
-    if endpoint is None:
-        return
-    await session.execute(statements.fail_what_waits(endpoint.id))
-    data = {"endpoint_id": str(endpoint.id), "url": endpoint.url, "because": str(reason)}
-    await session.execute(statements.save_notice(endpoint.workspace_id, "webhook.endpoint_disabled", data))
-    log.warning("webhook.endpoint_disabled", endpoint=str(endpoint.id), because=str(reason))
+        return event_payload(told.event, told.job, told.failures, self.links)
 
 
 def _tell(delivery: WebhookDelivery, told: Told, attempt: Attempt, decision: Decision) -> None:
+    metrics.WEBHOOK_ATTEMPTS.labels(decision.verdict).inc()
+    if told.event is not None and delivery.attempts == 1 and attempt.answer.status is not None:
+        waited = datetime.now(UTC) - told.event.created_at
+        metrics.WEBHOOK_ANSWER.observe(max(0.0, waited.total_seconds()))
     log.info(
         "webhook.attempted",
         delivery=str(delivery.id),

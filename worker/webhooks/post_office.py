@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,45 +22,88 @@ from worker.webhooks.delivering import Courier
 
 log = structlog.get_logger()
 
-AT_ONCE = 64
+# So many are sent at once; what takes longer than a moment moves aside, and others are sent beside it.
+AT_ONCE, ASIDE = 64, 192
+_MOMENT = timedelta(seconds=2)
 # Longer than an attempt takes: somebody else sends what a dead process had taken.
 LEASE = timedelta(seconds=30)
 # A notification may be lost, and nobody notifies of a time that has come.
 LOOK_EVERY = timedelta(seconds=1)
+# What is under way when the process is told to end has so long to be answered and written down.
+_LAST = timedelta(seconds=3)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """Since when something is sent (monotonic clock), and whether its endpoint failed the last time."""
+
+    began: float
+    to_failing: bool
 
 
 @dataclass(frozen=True, slots=True)
 class PostOffice:
-    """What is due goes to the courier, `at_once` at most."""
+    """What is due goes to the courier: `at_once` at most, and `aside` that are slow to answer."""
 
     database: AsyncEngine
     database_url: str
     courier: Courier
     at_once: int = AT_ONCE
+    aside: int = ASIDE
 
     async def run(self) -> None:
-        """Work until it is cancelled; what is under way then is tried again later."""
+        """Work until it is cancelled; what is not answered a moment later is tried again later."""
         changed = asyncio.Event()
+        under_way: dict[asyncio.Task[None], _Sent] = {}
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(listen(self.database_url, CHANNEL, changed))
-            under_way: set[asyncio.Task[None]] = set()
-            while True:
-                changed.clear()
-                for delivery in await self._take(self.at_once - len(under_way)):
-                    task = tasks.create_task(self._deliver(delivery))
-                    under_way.add(task)
-                    task.add_done_callback(under_way.discard)
-                    task.add_done_callback(lambda _: changed.set())  # its endpoint has room for the next
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(changed.wait(), LOOK_EVERY.total_seconds())
+            try:
+                while True:
+                    changed.clear()
+                    await self._begin(tasks, under_way, changed)
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(changed.wait(), LOOK_EVERY.total_seconds())
+            except asyncio.CancelledError:
+                if under_way:
+                    await asyncio.wait(under_way, timeout=_LAST.total_seconds())
+                raise
 
-    async def _take(self, room: int) -> list[WebhookDelivery]:
+    async def _begin(
+        self, tasks: asyncio.TaskGroup, under_way: dict[asyncio.Task[None], _Sent], changed: asyncio.Event
+    ) -> None:
+        """Take what is due and there is room for, and have it delivered."""
+
+        def ended(task: asyncio.Task[None]) -> None:
+            del under_way[task]
+            changed.set()  # its endpoint has room for the next
+
+        for delivery, to_failing in await self._take(*self._room(under_way.values())):
+            task = tasks.create_task(self._deliver(delivery))
+            under_way[task] = _Sent(time.monotonic(), to_failing)
+            task.add_done_callback(ended)
+
+    def _room(self, under_way: Collection[_Sent]) -> tuple[int, int]:
+        """How many may be sent beside these, and how many of them to endpoints that failed the last time.
+
+        Those never have more than half of all places: endpoints that hang leave the others room.
+        """
+        late = time.monotonic() - _MOMENT.total_seconds()
+        quick = sum(sent.began > late for sent in under_way)
+        all_places = self.at_once + self.aside
+        room = min(self.at_once - quick, all_places - len(under_way))
+        return room, max(0, all_places // 2 - sum(sent.to_failing for sent in under_way))
+
+    async def _take(self, room: int, of_failing: int) -> list[tuple[WebhookDelivery, bool]]:
         if room <= 0:
             return []
         try:
             async with async_transaction(self.database) as session:
-                due = (await session.scalars(statements.due(room))).all()
-                return list(await session.scalars(statements.take(due, LEASE))) if due else []
+                found = await session.execute(statements.due(room, of_failing))
+                failing = {row.id: row.failing for row in found}
+                if not failing:
+                    return []
+                taken = await session.scalars(statements.take(failing, LEASE))
+                return [(delivery, failing[delivery.id]) for delivery in taken]
         except Unavailable as error:
             log.warning("webhooks.not_taken", error=str(error))
             return []
@@ -66,5 +111,7 @@ class PostOffice:
     async def _deliver(self, delivery: WebhookDelivery) -> None:
         try:
             await self.courier.deliver(delivery)
+        except Unavailable as error:
+            log.warning("webhook.not_settled", delivery=str(delivery.id), error=str(error))
         except Exception as error:  # the task's edge: one delivery must not end the others
             log.error("webhook.not_settled", delivery=str(delivery.id), exc_info=error)

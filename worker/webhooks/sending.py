@@ -16,7 +16,8 @@ import httpx
 from shared.errors import DestinationRefused
 from shared.webhooks.destinations import Rules, Target
 from shared.webhooks.schedule import Answer
-from worker.webhooks.connection import CheckedBackend, Resolver, system_resolver
+from worker.webhooks.connection import CheckedBackend
+from worker.webhooks.resolving import Resolver, SystemResolver
 
 CONNECT = timedelta(seconds=5)
 TOTAL = timedelta(seconds=15)
@@ -42,7 +43,7 @@ class Sender:
     """Sends bodies to URLs, under the rules of this deployment."""
 
     rules: Rules
-    resolve: Resolver = system_resolver
+    resolve: Resolver = field(default_factory=SystemResolver)
     total: timedelta = TOTAL
     tls: ssl.SSLContext = field(default_factory=httpx.create_ssl_context)
 

@@ -18,6 +18,7 @@ from sqlalchemy import (
     func,
     insert,
     literal_column,
+    or_,
     select,
     true,
     update,
@@ -41,14 +42,15 @@ from shared.webhooks.states import OPEN, DeliveryState, Disabled
 # One that hangs must not hold more than this of what is sent at once.
 AT_ONCE_PER_ENDPOINT = 2
 # Written out, so that the planner knows that the index of what is open holds them.
-_OPEN: tuple[ColumnElement[str], ...] = tuple(literal_column(f"'{state}'") for state in OPEN)
+OPEN_IN_SQL: tuple[ColumnElement[str], ...] = tuple(literal_column(f"'{state}'") for state in OPEN)
 
 
-def due(limit: int) -> Select[UUID]:
+def due(limit: int, of_failing: int | None = None) -> Select[UUID, bool]:
     """Deliveries whose time has come, the longest due first; of each endpoint as many as it has room for.
 
-    Reads a few index entries for each endpoint that anything waits for, however many endpoints there are, and
-    however much waits for one.
+    Beside each, whether its endpoint failed the last time; of those `of_failing` at most. Reads a few index
+    entries for each endpoint that anything waits for, however many endpoints there are, and however much
+    waits for one.
     """
     waiting = _waited_for()
     candidate = aliased(WebhookDelivery)
@@ -56,20 +58,28 @@ def due(limit: int) -> Select[UUID]:
         select(candidate.id, candidate.due_at)
         .where(
             candidate.endpoint_id == waiting.c.endpoint_id,
-            candidate.state.in_(_OPEN),
+            candidate.state.in_(OPEN_IN_SQL),
             candidate.due_at < func.now(),
         )
         .order_by(candidate.due_at)
         .limit(func.greatest(AT_ONCE_PER_ENDPOINT - _under_way(waiting), 0))
         .lateral()
     )
-    return (
-        select(first.c.id)
+    failing = WebhookEndpoint.failing_since.is_not(None)
+    place = func.row_number().over(partition_by=failing, order_by=first.c.due_at)
+    ranked = (
+        select(first.c.id, first.c.due_at, failing.label("failing"), place.label("place"))
         .select_from(waiting)
         .join(WebhookEndpoint, WebhookEndpoint.id == waiting.c.endpoint_id)
         .join(first, true())
         .where(WebhookEndpoint.enabled, WebhookEndpoint.deleted_at.is_(None))
-        .order_by(first.c.due_at)
+        .subquery()
+    )
+    most = limit if of_failing is None else of_failing
+    return (
+        select(ranked.c.id, ranked.c.failing)
+        .where(or_(~ranked.c.failing, ranked.c.place <= most))
+        .order_by(ranked.c.due_at)
         .limit(limit)
     )
 
@@ -77,11 +87,11 @@ def due(limit: int) -> Select[UUID]:
 def _waited_for() -> CTE:
     """The endpoints that anything waits for: from one to the next in the index of what is due."""
     a, b = aliased(WebhookDelivery), aliased(WebhookDelivery)
-    first = select(a.endpoint_id).where(a.state.in_(_OPEN)).order_by(a.endpoint_id).limit(1).subquery()
+    first = select(a.endpoint_id).where(a.state.in_(OPEN_IN_SQL)).order_by(a.endpoint_id).limit(1).subquery()
     waiting = select(first.c.endpoint_id).cte("waiting", recursive=True)
     following = (
         select(b.endpoint_id)
-        .where(b.state.in_(_OPEN), b.endpoint_id > waiting.c.endpoint_id)
+        .where(b.state.in_(OPEN_IN_SQL), b.endpoint_id > waiting.c.endpoint_id)
         .order_by(b.endpoint_id)
         .limit(1)
         .lateral()
@@ -96,7 +106,7 @@ def _under_way(waiting: CTE) -> ScalarSelect[int]:
         select(func.count())
         .where(
             sending.endpoint_id == waiting.c.endpoint_id,
-            sending.state.in_(_OPEN),
+            sending.state.in_(OPEN_IN_SQL),
             sending.state == DeliveryState.SENDING,
             sending.due_at >= func.now(),
         )

@@ -53,3 +53,9 @@ def test_work_is_shown_by_version_lane_and_state_also_of_versions_that_are_offer
     assert shown[("holding_workers", "bulk", "1")] == 2
     assert shown[("holding_workers", "sc", "1")] == 1
     assert shown[("holding_workers", "old", "7")] == 0, "it waits, and nobody holds it"
+
+
+def test_deliveries_that_wait_and_endpoints_that_are_sent_nothing_are_shown() -> None:
+    assert values(Snapshot([], [], []))[("overdue_endpoints",)] == 0
+    shown = values(Snapshot([], [], [], deliveries=(12, 3)))
+    assert (shown[("open_deliveries",)], shown[("overdue_endpoints",)]) == (12, 3)

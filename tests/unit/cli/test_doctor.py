@@ -20,6 +20,7 @@ from cli.doctor.machine import judge_clocks, judge_disk
 from cli.doctor.objects import judge_objects
 from cli.doctor.processes import Life, life_of
 from cli.doctor.servers import judge_api, judge_migrations, judge_postgres, judge_valkey
+from cli.doctor.webhooks import judge_deliveries, judge_endpoints
 from cli.doctor.work import (
     KnownWorker,
     Waiting,
@@ -162,6 +163,25 @@ def test_a_job_that_nothing_moves_is_wrong() -> None:
     finding = judge_jobs([(JOB, "running", 0)])
     assert finding.verdict is Verdict.WRONG
     assert str(JOB) in finding.found
+
+
+def test_deliveries_that_nobody_sends_are_wrong_and_those_that_wait_for_their_time_are_not() -> None:
+    assert judge_deliveries(10_000, 0, timedelta(), "").verdict is Verdict.OK
+    finding = judge_deliveries(10_000, 2, timedelta(minutes=5), "")
+    assert finding.verdict is Verdict.WRONG
+    assert "2 endpoints" in finding.found
+    assert "worker.cpu" in finding.remedy
+
+
+def test_an_endpoint_that_was_given_up_is_named_with_its_reason_and_without_its_path() -> None:
+    assert list(judge_endpoints([])) == []
+    url = "https://lab.example.org/hooks/a-secret-of-theirs"
+    gone, failing = judge_endpoints([(JOB, url, "gone"), (JOB, url, "failing")])
+    assert gone.verdict is failing.verdict is Verdict.WARNING
+    assert "lab.example.org answered 410" in gone.found
+    assert "failed for five days" in failing.found
+    assert "secret" not in gone.found + gone.remedy
+    assert str(JOB) in gone.remedy
 
 
 def test_a_lost_object_is_wrong_and_a_stray_one_a_warning() -> None:

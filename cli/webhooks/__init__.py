@@ -1,0 +1,1 @@
+"""`genequeue webhooks`: for those who write receivers of webhooks."""

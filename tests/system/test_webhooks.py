@@ -1,0 +1,201 @@
+"""Rows 37, 38, 39 and 43 against a running machine: a receiver that fails costs a query nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from cli.machine.folder import DataFolder
+from shared.webhooks.keys import Secret
+from tests.support.machine import Machine
+from tests.support.processes import wait_until
+from tests.support.receivers import Receiver, Reply, receiver
+
+MODEL = "gem-1-bulk"
+ENDS = ("ready", "failed", "cancelled", "expired")
+MOST_ATTEMPTS = 3
+
+
+class Lab:
+    """A workspace of the test's own, over HTTP."""
+
+    def __init__(self, machine: Machine, http: httpx.Client) -> None:
+        self.machine, self.http = machine, http
+
+    def ask(self, method: str, path: str, **options: Any) -> Any:
+        """What is answered, which must be no error."""
+        answer = self.http.request(method, path, **options)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def register(self, url: str, **fields: Any) -> dict[str, Any]:
+        """An endpoint, with its secret."""
+        return dict(self.ask("POST", "/api/webhook-endpoints", json={"url": url, **fields}))
+
+    def submit(self, samples: int = 2, **options: Any) -> str:
+        """The id of a query that is accepted."""
+        inputs = [{"metadata": {"tissue_ontology_id": "UBERON:0002107"}, "num_samples": samples}]
+        query = {"sampling_strategy": "sample generation", "inputs": inputs, **options}
+        return str(self.ask("POST", f"/api/models/{MODEL}/predict", json=query)["modelQueryId"])
+
+    def job(self, job: str) -> Any:
+        """The query as it is."""
+        return self.ask("GET", f"/api/model-queries/{job}")
+
+    def ended(self, job: str) -> str:
+        """How a query ended, which it must do soon."""
+        wait_until(lambda: self.job(job)["status"] in ENDS, 60)
+        return str(self.job(job)["status"])
+
+    def deliveries(self, **parameters: Any) -> list[dict[str, Any]]:
+        """The log, the newest first."""
+        found = self.ask("GET", "/api/webhook-deliveries", params=parameters)["webhook_deliveries"]
+        return list(found)
+
+    def delivery(self, job: str, kind: str) -> dict[str, Any]:
+        """One delivery with its attempts."""
+        (found,) = self.deliveries(job=job, event=kind)
+        return dict(self.ask("GET", f"/api/webhook-deliveries/{found['id']}"))
+
+    def execute(self, statement: str) -> None:
+        """Have time pass in the rows."""
+        url = DataFolder(self.machine.data_dir).read_state().database_url
+        with psycopg.connect(url) as database:
+            database.execute(statement.encode())
+
+    def hurry(self) -> None:
+        """What waits for its next attempt is due now."""
+        self.execute("UPDATE webhook_deliveries SET due_at = now() WHERE state = 'waiting'")
+
+
+@pytest.fixture
+def lab(machine: Machine, request: pytest.FixtureRequest) -> Iterator[Lab]:
+    workspace = f"lab of {request.node.name}"
+    key = machine.command("keys", "create", "--name", "test", "--workspace", workspace).split()[-1]
+    headers = {"Authorization": f"Bearer {key}"}
+    with httpx.Client(base_url=machine.url, headers=headers, timeout=30) as http:
+        made = Lab(machine, http)
+        yield made
+        for endpoint in made.ask("GET", "/api/webhook-endpoints")["webhook_endpoints"]:
+            assert http.delete(f"/api/webhook-endpoints/{endpoint['id']}").is_success
+
+
+def dead_url() -> str:
+    """Where nobody listens."""
+    with receiver() as gone:
+        return gone.url
+
+
+@pytest.mark.timeout(180)
+def test_a_query_is_ready_and_another_cancelled_while_its_receivers_are_dead_and_hang(lab: Lab) -> None:
+    """Row 37: no sample is computed twice, nobody waits for an answer that does not come."""
+    with receiver(lambda _: Reply(after=60)) as hanging:
+        for url in (hanging.url, f"{hanging.url}/too", dead_url()):
+            lab.register(url)
+        job = lab.submit(webhook_url=dead_url())
+        assert lab.ended(job) == "ready"
+        told = {one["state"] for one in lab.deliveries(job=job)}
+        assert told <= {"waiting", "sending"}, "nothing of it was delivered when it was ready"
+        assert [event["kind"] for event in lab.ask("GET", "/api/events")["events"]][:2] == [
+            "query.queued",
+            "query.running",
+        ]
+        assert lab.job(job)["samples_failed"] == 0
+        large = lab.submit(20_000)
+        wait_until(lambda: lab.job(large)["status"] == "running", 60)
+        began = datetime.now(UTC)
+        assert lab.ask("POST", f"/api/model-queries/{large}/cancel")["status"] == "cancelled"
+        assert datetime.now(UTC) - began < timedelta(seconds=5)
+        after = lab.submit()
+        assert lab.ended(after) == "ready"
+    assert "delivered" not in {one["state"] for one in lab.deliveries()}
+
+
+@pytest.mark.timeout(180)
+def test_a_receiver_that_never_says_2xx_loses_neither_result_nor_event_nor_delivery(lab: Lab) -> None:
+    """Row 38, to the last attempt; and once it is repaired, all that failed can be had."""
+    with receiver(lambda _: Reply(500, body=b"out of order")) as broken:
+        made = lab.register(broken.url, events=["query.ready"], max_attempts=MOST_ATTEMPTS)
+        job = lab.submit()
+        assert lab.ended(job) == "ready"
+        for attempt in range(1, MOST_ATTEMPTS + 1):
+            wait_until(lambda upto=attempt: len(lab.delivery(job, "query.ready")["attempt_log"]) == upto, 30)
+            lab.hurry()
+        told = lab.delivery(job, "query.ready")
+        assert (told["state"], told["attempts"]) == ("failed", MOST_ATTEMPTS)
+        assert {(one["status"], one["answer"]) for one in told["attempt_log"]} == {(500, "out of order")}
+        events = lab.ask("GET", "/api/events")["events"]
+        assert [event["kind"] for event in events if event["job_id"] == job][-1] == "query.ready"
+        link = lab.ask("GET", f"/api/model-queries/{job}/status")["downloadUrl"]
+        assert len(lab.ask("GET", link)["outputs"]) == 2
+        broken.answer = lambda _: Reply()
+        since = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+        path = f"/api/webhook-endpoints/{made['id']}/recover"
+        again = lab.ask("POST", path, params={"since": since})
+        assert again == {"recovered": 2, "more": False}, "the ping of the registration, and this one"
+        wait_until(lambda: lab.delivery(job, "query.ready")["state"] == "delivered", 30)
+    ready = [request for request in broken.requests if request.payload["type"] == "query.ready"]
+    assert {request.id for request in ready} == {told["webhook_id"]}
+    link = ready[-1].verified(Secret.read(made["secret"]))["data"]["links"]["download"]
+    assert len(httpx.get(link).raise_for_status().json()["outputs"]) == 2
+
+
+@pytest.mark.timeout(180)
+def test_a_301_is_not_followed_but_logged_and_shown_with_what_to_do(lab: Lab) -> None:
+    """Row 39."""
+    with receiver() as moved_to, receiver(lambda _: Reply(301, {"location": moved_to.url})) as moved:
+        lab.register(moved.url, events=["query.queued"])
+        job = lab.submit()
+        wait_until(lambda: lab.delivery(job, "query.queued")["attempt_log"] != [], 30)
+        told = lab.delivery(job, "query.queued")
+    assert told["state"] == "waiting"
+    (attempt,) = told["attempt_log"]
+    assert attempt["status"] == 301
+    assert attempt["error"] == "Redirects are not followed: register the address that it leads to."
+    lines = [json.loads(line) for line in lab.machine.log("upkeep").splitlines() if line.startswith("{")]
+    (logged,) = [line for line in lines if line.get("delivery") == told["id"]]
+    assert (logged["event"], logged["status"], logged["error"]) == (
+        "webhook.attempted",
+        301,
+        attempt["error"],
+    )
+    assert moved_to.connections == 0
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("because", ["gone", "failing"])
+def test_an_endpoint_that_was_disabled_works_once_it_is_enabled_again(lab: Lab, because: str) -> None:
+    """Row 43: 410 at once, anything else after five days; its owner hears of it, and may enable it."""
+    with receiver() as ours:
+        made = lab.register(ours.url, events=["query.queued"])
+        path = f"/api/webhook-endpoints/{made['id']}"
+        wait_until(lambda: len(ours.requests) == 1, 30)
+        disable(lab, ours, because)
+        wait_until(lambda: lab.ask("GET", path)["disabled_because"] == because, 30)
+        events = lab.ask("GET", "/api/events")["events"]
+        (notice,) = [event for event in events if event["kind"] == "webhook.endpoint_disabled"]
+        assert notice["data"] == {"endpoint_id": made["id"], "url": ours.url, "because": because}
+        silent = lab.submit()
+        assert lab.deliveries(job=silent) == []
+        ours.answer = lambda _: Reply()
+        assert lab.ask("PATCH", path, json={"enabled": True})["enabled"]
+        job = lab.submit()
+        wait_until(lambda: lab.delivery(job, "query.queued")["state"] == "delivered", 30)
+    assert ours.requests[-1].verified(Secret.read(made["secret"]))["data"]["id"] == job
+
+
+def disable(lab: Lab, ours: Receiver, because: str) -> None:
+    """Have the next delivery be what disables an endpoint."""
+    if because == "failing":
+        lab.execute(
+            "UPDATE webhook_endpoints SET failing_since = now() - interval '5 days 1 minute' "
+            f"WHERE url = '{ours.url}'"
+        )
+    ours.answer = lambda _: Reply(410 if because == "gone" else 500)
+    lab.submit()
