@@ -16,6 +16,7 @@ from tests.benchmarks import (
     bench_one_sample,
     bench_service,
     bench_submits,
+    bench_webhooks,
 )
 from tests.benchmarks.report import as_markdown
 
@@ -23,7 +24,14 @@ from tests.benchmarks.report import as_markdown
 def main() -> None:
     """Run every benchmark, one after the other."""
     print(f"## {datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
-    for benchmark in (bench_service, bench_one_sample, bench_submits, bench_claims, bench_cancel):
+    for benchmark in (
+        bench_service,
+        bench_one_sample,
+        bench_submits,
+        bench_claims,
+        bench_cancel,
+        bench_webhooks,
+    ):
         print(as_markdown(benchmark.measure()), flush=True)
         print()
     bench_engine.main()

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-PAGE = ROOT / "docs/architecture/06-what-breaks.md"
+PAGE = ROOT / "docs/architecture/07-what-breaks.md"
 NAMED = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE.read_text())
 
 
