@@ -8,10 +8,11 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import AwareDatetime
 
 from api.dependencies import BaseUrl, PlugsOf, Work, WorkspaceId
+from api.routes.paging import cut, lead_on
 from api.routes.shown import links_of
-from api.schemas.cursors import cursor_of, metadata_filter, place_of
+from api.schemas.cursors import metadata_filter, place_of
 from api.schemas.jobs import Summary, SummaryPage
-from shared.database.queries.listing import JobFilter, Place, jobs_of_workspace
+from shared.database.queries.listing import JobFilter, jobs_of_workspace
 from shared.jobs.states import JobState
 
 router = APIRouter(prefix="/api/model-queries", tags=["Model queries"])
@@ -44,10 +45,7 @@ async def queries(
     behind = place_of(cursor) if cursor is not None else None
     # One more than is shown tells whether there is another page.
     found = (await work.session.scalars(jobs_of_workspace(workspace_id, wanted, behind, limit + 1))).all()
-    jobs, more = found[:limit], len(found) > limit
-    next_cursor = cursor_of(Place(jobs[-1].created_at, jobs[-1].id)) if more else None
-    if next_cursor is not None:
-        url = request.url.include_query_params(cursor=next_cursor)
-        response.headers["Link"] = f'<{base_url}{url.path}?{url.query}>; rel="next"'
+    jobs, next_cursor = cut(found, limit)
+    lead_on(response, request, base_url, next_cursor)
     summaries = [Summary.of(job, links_of(job, plugs, base_url)) for job in jobs]
     return SummaryPage(model_queries=summaries, next_cursor=next_cursor)

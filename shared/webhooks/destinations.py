@@ -100,8 +100,8 @@ class Rules:
                 )
             if not target.tls and not self.plain_http and not self._is_allowed(address):
                 raise DestinationRefused(
-                    f"{target.url} is not encrypted. Use https; whoever runs the service can allow http with "
-                    "GENEQUEUE_WEBHOOK_PLAIN_HTTP."
+                    f"http://{target.authority} is not encrypted. Use https; whoever runs the service can "
+                    "allow http with GENEQUEUE_WEBHOOK_PLAIN_HTTP."
                 )
 
     def _is_allowed(self, address: Address) -> bool:
