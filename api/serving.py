@@ -45,7 +45,7 @@ class Farewell:
     """
 
     notice: timedelta = timedelta(0)
-    linger: timedelta = timedelta(seconds=2)
+    linger: timedelta = timedelta(seconds=5)
     first: timedelta = timedelta(seconds=10)
     grace: timedelta = timedelta(seconds=30)
 

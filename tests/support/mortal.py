@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 import signal
 import threading
 from collections.abc import Callable, Collection
@@ -38,6 +39,8 @@ from worker.inference.engine import Engine
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["tests.support.mortal", "pytest"])
 DEADLY_SEED = 666
+# What a statement writes, in its CTEs too; "for update of" locks only.
+_WRITES = re.compile(r"(?<!for )\b(insert|update|delete)(?: into| from)? (\w+)(?= set|\b)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +96,8 @@ class Steps:
         """Make a step of each side of a commit."""
 
         def statement(*arguments: object) -> None:
-            verb, *more = str(arguments[2]).lower().split()[:3]
-            if verb in ("insert", "update", "delete"):
-                self.go(f"{verb} {more[-1] if verb != 'update' else more[0]}", counts=False)
+            for verb, table in _WRITES.findall(str(arguments[2]).lower()):
+                self.go(f"{verb} {table}", counts=False)
 
         event.listen(database, "before_cursor_execute", statement)
         event.listen(database, "commit", lambda _: self.go("before commit"))

@@ -21,8 +21,8 @@ from cli.machine.interrupts import Interrupts, StopRequested
 journal = Path(sys.argv[1])
 if sys.argv[2] != "none":
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-if sys.argv[2] == "nohup":
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+# Whoever runs the tests may run them under nohup.
+signal.signal(signal.SIGHUP, signal.SIG_IGN if sys.argv[2] == "nohup" else signal.SIG_DFL)
 said = ["up"]
 with Interrupts() as interrupts:
     try:
