@@ -151,7 +151,7 @@ def _rows(job: PreparedJob) -> list[Table]:
             placements=placements,
         ),
         Chunk(job_id=job.id, **common, **asdict(plan)),
-        Event(job_id=job.id, number=1, kind=EventKind.QUEUED, data={}),
+        Event(job_id=job.id, workspace_id=values["workspace_id"], number=1, kind=EventKind.QUEUED, data={}),
     ]
 
 
