@@ -73,6 +73,50 @@ class Receiver:
         return [request.payload["type"] for request in self.requests]
 
 
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        request = Request(time.monotonic(), self.path, headers, body)
+        self.server.made.requests.append(request)
+        reply = self.server.made.answer(request)
+        time.sleep(reply.after)
+        self.send_response(reply.status)
+        for name, value in {"content-length": str(len(reply.body)), **reply.headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(reply.body)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, made: Receiver, address: tuple[str, int], tls: ssl.SSLContext | None) -> None:
+        self.made, self._tls = made, tls
+        super().__init__(address, _Handler)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        self.made.connections += 1
+        return super().get_request()
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        if self._tls is None:
+            super().finish_request(request, client_address)
+            return
+        # The handshake is the handler thread's: one that fails holds up nobody.
+        with self._tls.wrap_socket(request, True) as secured:
+            super().finish_request(secured, client_address)
+
+    def handle_error(self, *_: object) -> None:
+        """Whoever hangs up early is no error of ours."""
+
+
 @contextmanager
 def receiver(
     answer: Callable[[Request], Reply] = lambda _: Reply(),
@@ -83,44 +127,7 @@ def receiver(
 ) -> Iterator[Receiver]:
     """A receiver on a free port of this machine, unless one is named; its URL ends in /hook."""
     made = Receiver(answer)
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            request = Request(time.monotonic(), self.path, headers, body)
-            made.requests.append(request)
-            reply = made.answer(request)
-            time.sleep(reply.after)
-            self.send_response(reply.status)
-            for name, value in {"content-length": str(len(reply.body)), **reply.headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(reply.body)
-
-        def log_message(self, *_: object) -> None:
-            """Nothing."""
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-        request_queue_size = 128
-
-        def get_request(self) -> tuple[socket.socket, Any]:
-            made.connections += 1
-            return super().get_request()
-
-        def finish_request(self, request: Any, client_address: Any) -> None:
-            if tls is None:
-                super().finish_request(request, client_address)
-                return
-            # The handshake is the handler thread's: one that fails holds up nobody.
-            with tls.wrap_socket(request, True) as secured:
-                super().finish_request(secured, client_address)
-
-        def handle_error(self, *_: object) -> None:
-            """Whoever hangs up early is no error of ours."""
-
-    with Server((host, port), Handler) as server:
+    with _Server(made, (host, port), tls) as server:
         made.url = f"{'https' if tls else 'http'}://{host}:{server.server_port}/hook"
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
