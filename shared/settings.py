@@ -80,7 +80,12 @@ class ApiSettings(OutwardSettings):
     """What the API needs besides."""
 
     auth: Literal["on", "off"] = "on"
-    max_body_bytes: int = Field(default=256 * (1 << 20), gt=0)
+    max_body_bytes: int = Field(default=256 * (1 << 20), gt=0)  # of a JSON query, which is read whole
+    max_upload_bytes: int = Field(default=1_000_000_000, gt=0)  # of a large request, packed or not
+    max_samples: int = Field(default=1_000_000, gt=0)
+    max_inputs: int = Field(default=1_000_000, gt=0)
+    upload_lifetime: timedelta = timedelta(hours=24)  # of an upload that is not touched
+    report_lifetime: timedelta = timedelta(days=7)
     result_lifetime: timedelta = timedelta(days=30)
     stream_wait: timedelta = timedelta(minutes=9)  # clients give up after ten
     event_silence: timedelta = timedelta(seconds=15)  # proxies close a stream that is silent for longer
@@ -89,7 +94,7 @@ class ApiSettings(OutwardSettings):
     samples_per_chunk: int | None = Field(default=None, gt=0)
     interactive_samples: int = Field(default=2_000, ge=0)  # larger queries that name no priority are bulk
     # Beyond so many samples that are promised and not there, no query is taken.
-    workspace_samples: int = Field(default=1_000_000, gt=0)
+    workspace_samples: int = Field(default=4_000_000, gt=0)
     service_samples: int = Field(default=10_000_000, gt=0)
     # Who may read GET /metrics: anybody, callers in private networks, nobody.
     metrics: Literal["on", "private", "off"] = "private"

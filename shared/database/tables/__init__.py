@@ -3,6 +3,7 @@
 from shared.database.tables.accounts import ApiKey, IdempotencyKey, Workspace
 from shared.database.tables.base import Table
 from shared.database.tables.chunks import LEASE_TOKENS, Chunk
+from shared.database.tables.files import Artifact, Upload
 from shared.database.tables.fleet import Canary, Role, Worker
 from shared.database.tables.jobs import Event, Job, JobInput
 from shared.database.tables.models import MODEL_REVISIONS, AddedModel
@@ -19,6 +20,7 @@ __all__ = [
     "MODEL_REVISIONS",
     "AddedModel",
     "ApiKey",
+    "Artifact",
     "Canary",
     "Chunk",
     "Event",
@@ -28,6 +30,7 @@ __all__ = [
     "Notice",
     "Role",
     "Table",
+    "Upload",
     "WebhookAttempt",
     "WebhookDelivery",
     "WebhookEndpoint",

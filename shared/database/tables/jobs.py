@@ -68,6 +68,12 @@ class Job(Table):
     fixed_total_count: Mapped[bool] = mapped_column(server_default=false())
     # Of the objects with the inputs' counts, in their order: SHA-256 in hex.
     input_digests: Mapped[list[str]] = mapped_column(JSONB, server_default="[]")
+    # Of a large query, where its conditions lie: the objects in the storage, in order; else they are rows.
+    sheets: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default="[]")
+    custom_ids: Mapped[bool] = mapped_column(server_default=false())  # whether any input has one
+    # What was sent and left out: how many rows, the first of them, and where the report on all lies.
+    rejected: Mapped[dict[str, Any] | None]
+    query_digest: Mapped[str | None]  # SHA-256 of what was asked, in hex
     seed: Mapped[int] = mapped_column(BigInteger)
     source: Mapped[str | None]
     request_id: Mapped[str | None]  # of the submit, so that one search finds every line about it
@@ -76,6 +82,8 @@ class Job(Table):
     client_metadata: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
     # The job whose failed inputs this one tries again.
     parent_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
+    # The job that this one runs again, to see whether it answers the same.
+    reproduces_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
     samples_total: Mapped[int]
     samples_done: Mapped[int] = mapped_column(server_default="0")
     samples_failed: Mapped[int] = mapped_column(server_default="0")
@@ -85,6 +93,7 @@ class Job(Table):
     coverage: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default="[]")
     error: Mapped[str | None]
     manifest_key: Mapped[str | None]
+    manifest_sha256: Mapped[str | None]
     events: Mapped[int] = mapped_column(server_default="0")
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     started_at: Mapped[datetime | None]
@@ -112,6 +121,7 @@ class JobInput(Table):
     # "metadata" is a reserved attribute name of declarative classes.
     conditions: Mapped[dict[str, Any]] = mapped_column("metadata")
     placements: Mapped[dict[str, Any]]
+    custom_id: Mapped[str | None]  # its owner's own name for it
     error: Mapped[str | None]  # why it has no samples, though its neighbours have
 
 

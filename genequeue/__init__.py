@@ -1,0 +1,1 @@
+"""GeneQueue for its users: `genequeue.client`."""

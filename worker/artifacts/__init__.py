@@ -1,0 +1,1 @@
+"""Files made from results: exports, summaries, comparisons. Knows rows, storage and forms, and no network."""
