@@ -5,9 +5,11 @@ The session door is here: commit, then the wake-ups, then the answer.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Annotated, cast
+from uuid import UUID
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
@@ -18,7 +20,9 @@ from api.services.admission import Gate
 from api.services.catalog import LiveCatalog
 from api.services.destinations import Destinations
 from api.services.respite import Respite
+from api.services.uploads import Uploads
 from api.services.watch import JobWatch
+from shared import links
 from shared.catalog import Catalog, Model, Offer
 from shared.database.engines import async_transaction
 from shared.links import LinkSigner
@@ -43,8 +47,11 @@ class Plugs:
     ask: Callable[[Message], None]  # has a message sent soon
     doorkeeper: Doorkeeper
     links: LinkSigner
+    uploads: Uploads
     destinations: Destinations
     seal: Seal
+    # Large queries that are read at once: each takes a thread, and most of a core.
+    reading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
 
     @property
     def catalog(self) -> Catalog:
@@ -98,6 +105,13 @@ def _model(offer: Annotated[Offer, Depends(_offer)]) -> Model:
 
 def _base_url(request: Request, plugs: PlugsOf) -> str:
     return (plugs.settings.public_url or str(request.base_url)).rstrip("/")
+
+
+def report_url(report_id: UUID, request: Request) -> str:
+    """A fresh link to all that is wrong with the rows of a large query."""
+    plugs = plugs_of(request)
+    path = plugs.links.path(links.report(report_id), plugs.settings.report_lifetime)
+    return _base_url(request, plugs) + path
 
 
 def _respite(request: Request) -> Respite:

@@ -9,6 +9,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 
 import orjson
 import structlog
@@ -19,9 +20,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.dependencies import report_url
+from api.schemas.resumable import VERSION
 from shared.errors import (
     AccessDenied,
     BodyTooLarge,
+    ChecksumMismatch,
     Conflict,
     DatabaseUnavailable,
     Fault,
@@ -29,28 +33,39 @@ from shared.errors import (
     IdempotencyKeyReused,
     InvalidInput,
     KeyRejected,
+    MediaTypeRefused,
     NotFound,
+    ProtocolRefused,
     QueryRejected,
+    RangeUnsatisfiable,
     ResultGone,
     ResultLate,
+    RowsRejected,
     StorageUnavailable,
     Unavailable,
+    UploadGone,
     WorkspaceFull,
 )
 
 log = structlog.get_logger()
 
+_CHECKSUM_MISMATCH = 460  # of the protocol of resumable uploads, and nobody else's
 # The nearest class in an error's ancestry counts.
-STATUS_OF: Mapping[type[Exception], HTTPStatus] = {
+STATUS_OF: Mapping[type[Exception], int] = {
     InvalidInput: HTTPStatus.BAD_REQUEST,
     QueryRejected: HTTPStatus.UNPROCESSABLE_ENTITY,
     IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    MediaTypeRefused: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    RangeUnsatisfiable: HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+    ProtocolRefused: HTTPStatus.PRECONDITION_FAILED,
+    ChecksumMismatch: _CHECKSUM_MISMATCH,
     AccessDenied: HTTPStatus.FORBIDDEN,
     KeyRejected: HTTPStatus.UNAUTHORIZED,
     NotFound: HTTPStatus.NOT_FOUND,
     Conflict: HTTPStatus.CONFLICT,
     ResultGone: HTTPStatus.GONE,
+    UploadGone: HTTPStatus.GONE,
     ResultLate: HTTPStatus.GATEWAY_TIMEOUT,
     WorkspaceFull: HTTPStatus.TOO_MANY_REQUESTS,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -62,8 +77,9 @@ _TOLD: Mapping[type[Exception], str] = {
 }
 _RETRY_AFTER_SECONDS = "2"
 _ROOM_AFTER_SECONDS = "30"
-_HEADERS: Mapping[HTTPStatus, Mapping[str, str]] = {
+_HEADERS: Mapping[int, Mapping[str, str]] = {
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": 'Bearer realm="GeneQueue"'},
+    HTTPStatus.PRECONDITION_FAILED: {"Tus-Version": VERSION},
     HTTPStatus.TOO_MANY_REQUESTS: {"Retry-After": _ROOM_AFTER_SECONDS},
     HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": _RETRY_AFTER_SECONDS},
 }
@@ -120,7 +136,14 @@ async def _domain_error(request: Request, error: Exception) -> Response:
     request.state.database_away = isinstance(error, DatabaseUnavailable)
     told = _TOLD.get(type(error), str(error))
     faults = error.faults if isinstance(error, InvalidInput) else (Fault("", told),)
-    return _answer(request.scope, status, told, faults, code=_snake(type(error).__name__))
+    code = _snake(type(error).__name__)
+    if isinstance(error, RowsRejected):
+        more = {"rejected_rows": error.rows, "report": report_url(error.report, request)}
+        return _answer(request.scope, status, told, faults, code, more)
+    answer = _answer(request.scope, status, told, faults, code)
+    if isinstance(error, RangeUnsatisfiable):
+        answer.headers["Content-Range"] = f"bytes */{error.size}"
+    return answer
 
 
 async def _framework_error(request: Request, error: Exception) -> Response:
@@ -160,18 +183,36 @@ def _stopping(scope: Scope) -> Response:
 
 
 def _answer(
-    scope: Scope, status: HTTPStatus, error: str, faults: tuple[Fault, ...], code: str | None = None
+    scope: Scope,
+    status: int,
+    error: str,
+    faults: tuple[Fault, ...],
+    code: str | None = None,
+    more: Mapping[str, object] = MappingProxyType({}),
 ) -> Response:
-    line = " ".join(error.split()) or status.phrase
+    line = " ".join(error.split()) or _phrase(status)
     body = {
         "error": line,
-        "errors": [
-            {"path": fault.path, "message": fault.message.strip() or status.phrase} for fault in faults
-        ],
-        "code": code or status.name.lower(),
+        "errors": [_told(fault, status) for fault in faults],
+        "code": code or HTTPStatus(status).name.lower(),
         "request_id": scope.get("state", {}).get("request_id", ""),
+        **more,
     }
     return Response(orjson.dumps(body), status, headers=_HEADERS.get(status), media_type="application/json")
+
+
+def _told(fault: Fault, status: int) -> dict[str, object]:
+    """A fault as clients read it; of a large query with its place in the file and in the row."""
+    said: dict[str, object] = {"path": fault.path, "message": fault.message.strip() or _phrase(status)}
+    if fault.line is not None:
+        said["line"] = fault.line
+    if fault.pointer is not None:
+        said["pointer"] = fault.pointer
+    return said
+
+
+def _phrase(status: int) -> str:
+    return "Checksum mismatch" if status == _CHECKSUM_MISMATCH else HTTPStatus(status).phrase
 
 
 def _snake(name: str) -> str:

@@ -15,17 +15,23 @@ from starlette.concurrency import run_in_threadpool
 from api.auth import Doorkeeper
 from api.dependencies import Plugs
 from api.errors import install_error_handlers
-from api.middleware import CollapseSlashes, Patience, RequestContext
+from api.middleware import CollapseSlashes, Patience, RequestContext, ResumableUploads
 from api.routes import (
     actions,
     downloads,
     events,
+    files,
     health,
+    limits,
     listing,
+    made,
     metrics,
     models,
+    parts,
     predict,
     queries,
+    results,
+    uploads,
     validate,
     vocabulary,
     webhook_deliveries,
@@ -37,6 +43,7 @@ from api.schemas.errors import ErrorBody
 from api.services.admission import Bounds, Gate
 from api.services.catalog import LiveCatalog
 from api.services.destinations import Destinations
+from api.services.uploads import Uploads
 from api.services.watch import JobWatch
 from shared.catalog import Catalog
 from shared.database.engines import async_engine
@@ -96,7 +103,20 @@ def build_app(settings: ApiSettings) -> FastAPI:
         redoc_url=None,
         responses=_REFUSALS,
     )
-    for router in (models, vocabulary, predict, validate, listing, queries, actions, events, downloads):
+    for router in (
+        models,
+        vocabulary,
+        limits,
+        predict,
+        validate,
+        listing,
+        queries,
+        actions,
+        events,
+        downloads,
+    ):
+        app.include_router(router.router)
+    for router in (results, made, parts, files, uploads):
         app.include_router(router.router)
     for router in (webhook_endpoints, webhook_keys, webhook_deliveries, workspace_events):
         app.include_router(router.router)
@@ -104,6 +124,7 @@ def build_app(settings: ApiSettings) -> FastAPI:
         app.include_router(router.router)
     install_error_handlers(app)
     app.add_middleware(Patience, settings.database_patience)
+    app.add_middleware(ResumableUploads)
     app.add_middleware(CollapseSlashes)
     app.add_middleware(RequestContext)
     return app
@@ -143,7 +164,8 @@ def _plug_in(settings: ApiSettings, wake_ups: WakeUps) -> Plugs:
     engine = async_engine(settings.database_url.get_secret_value(), settings.database_pool_size)
     ontologies = Ontologies.open()
     ontologies.load()
-    storage = open_storage(settings.storage_url, Credentials(*settings.storage_keys))
+    credentials = Credentials(*settings.storage_keys)
+    storage = open_storage(settings.storage_url, credentials, settings.storage_public_endpoint)
     secret = settings.secret_key.get_secret_value().encode()
     shelf = Shelf(Catalog.open(settings.models_dir), storage, settings.models_cache)
     return Plugs(
@@ -157,6 +179,7 @@ def _plug_in(settings: ApiSettings, wake_ups: WakeUps) -> Plugs:
         ask=wake_ups.ask,
         doorkeeper=Doorkeeper(engine, open_door=settings.auth == "off"),
         links=LinkSigner(secret, settings.link_lifetime),
+        uploads=Uploads(engine, storage, settings.upload_lifetime, settings.max_upload_bytes),
         destinations=Destinations(settings.webhook_rules),
         seal=Seal(secret),
     )

@@ -14,6 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars, clear_contextvars
 
+from api.schemas.resumable import VERSION
 from api.services.respite import Respite
 from shared.metrics import REQUEST_SECONDS, SUBMITS
 
@@ -24,6 +25,8 @@ _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 # Whatever is asked about a job, its id stands here.
 _JOB = re.compile(r"/(?:model-queries|downloads)/([0-9a-fA-F-]{36})(?:/|$)")
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+_UPLOADS = re.compile(r"/api/uploads(/|$)")
+_OVERRIDES = {"HEAD", "PATCH", "DELETE"}
 _SUBMIT = "/api/models/{model_id}/predict"
 _SLASHES, _RAW_SLASHES = re.compile(r"/{2,}"), re.compile(rb"/{2,}")
 
@@ -43,6 +46,32 @@ class CollapseSlashes:
             scope["path"] = _SLASHES.sub("/", scope["path"])
             scope["raw_path"] = _RAW_SLASHES.sub(b"/", scope.get("raw_path") or b"")
         await self._app(scope, receive, send)
+
+
+class ResumableUploads:
+    """What tus wants of every answer below /api/uploads, the refusals included; and of a caller's method.
+
+    Some callers can send no PATCH: they send a POST with X-HTTP-Method-Override.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The wrapped app, told the method that is meant."""
+        if scope["type"] != "http" or not _UPLOADS.match(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        meant = Headers(scope=scope).get("x-http-method-override", "").upper()
+        if scope["method"] == "POST" and meant in _OVERRIDES:
+            scope["method"] = meant
+
+        async def marked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["Tus-Resumable"] = VERSION
+            await send(message)
+
+        await self._app(scope, receive, marked)
 
 
 class RequestContext:

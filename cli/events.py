@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from cli.client import Client, ServerAway
+from genequeue.client import Client, ServerAway
 
 FINAL_KINDS = {f"query.{state}" for state in ("ready", "failed", "cancelled", "expired")}
 _EVENT_STREAM = "text/event-stream"

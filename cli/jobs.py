@@ -10,10 +10,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cli.client import Client
 from cli.console import say
 from cli.events import follow_events
 from cli.options import DEFAULT_URL, Key, Url
+from genequeue.client import Client
 from shared.errors import InvalidInput
 
 app = typer.Typer(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import typer
 
 from cli import canaries, jobs, keys, models, train
@@ -10,9 +12,12 @@ from cli.doctor.command import doctor
 from cli.evaluate import evaluate
 from cli.submit import status, submit
 from cli.up import restart, up
+from cli.verify import verify
 from cli.webhooks import command as webhooks
-from shared.errors import GeneQueueError, InvalidInput
+from genequeue.client.errors import RequestFailed, VerificationFailed
+from shared.errors import Fault, GeneQueueError, InvalidInput
 
+_MOST_FAULTS = 20
 app = typer.Typer(
     help="Serve generative gene-expression models from a job queue of your own.",
     no_args_is_help=True,
@@ -23,6 +28,7 @@ app.command()(up)
 app.command()(restart)
 app.command()(submit)
 app.command()(status)
+app.command()(verify)
 app.command()(doctor)
 app.command()(evaluate)
 app.add_typer(jobs.app, name="jobs")
@@ -39,9 +45,22 @@ def main() -> None:
         app()
     except GeneQueueError as error:
         complain(str(error))
-        for fault in error.faults[1:] if isinstance(error, InvalidInput) else ():
+        for fault in _further_faults(error):
             complain(f"{fault.path}: {fault.message}")
         raise SystemExit(1) from None
+
+
+def _further_faults(error: GeneQueueError) -> Iterator[Fault]:
+    """Those that the error's own text does not tell; of very many the first, and where all of them are."""
+    if not isinstance(error, InvalidInput | RequestFailed | VerificationFailed):
+        return
+    yield from error.faults[1:_MOST_FAULTS]
+    left_out = len(error.faults) - _MOST_FAULTS
+    refusal = getattr(error, "refusal", None)
+    if refusal and refusal.report:
+        yield Fault(f"{refusal.rejected_rows:,} bad rows", f"all of them are listed at {refusal.report}")
+    elif left_out > 0:
+        yield Fault("And", f"{left_out:,} more.")
 
 
 if __name__ == "__main__":

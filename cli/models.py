@@ -15,11 +15,11 @@ from rich.table import Table
 from sqlalchemy import Engine
 
 from cli import added_models
-from cli.client import Client
 from cli.console import say
 from cli.keys import DataDir
 from cli.machine.folder import DATA_DIR
 from cli.options import DEFAULT_URL, Key, Url
+from genequeue.client import Client
 from shared.catalog import Catalog, open_model
 from shared.database.engines import sync_engine
 from shared.settings import CatalogSettings

@@ -1,59 +1,86 @@
-"""`genequeue submit` and `genequeue status`: a query from a file, its progress, its result as a file."""
+"""`genequeue submit` and `genequeue status`: conditions from a file, their progress, their result."""
 
 from __future__ import annotations
 
 import json
 import sys
-from importlib import import_module
-from pathlib import Path
 from typing import Annotated, Any
+from uuid import uuid4
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from cli.carrying_on import Memory
 from cli.check import show_check
-from cli.client import Client
 from cli.coverage import recall_coverage, show_coverage
-from cli.options import DEFAULT_URL, Key, Output, Url, Wait
-from shared.errors import GeneQueueError, InvalidInput
-
-console = Console(stderr=True)
-# Imported only when asked for: AnnData alone takes a second.
-FORMATS = {".parquet": "write_parquet", ".h5ad": "write_h5ad", ".csv": "write_csv"}
+from cli.fetching import console, fetch, folder_in
+from cli.options import DEFAULT_URL, Key, Output, Url, Wait, read_pairs
+from genequeue.client import Client, queries
+from genequeue.client.progress import bars
+from genequeue.client.queries import Accepted, Attempt
+from genequeue.client.submissions import Submission, digest_of, read_json, read_submission
+from shared.errors import InvalidInput
 
 
 def submit(
-    query: Annotated[str, typer.Argument(help="A JSON file with the query, or - for standard input.")],
+    query: Annotated[
+        str,
+        typer.Argument(
+            help="A query or a design in .json, or conditions in .csv, .ndjson, .parquet; - is JSON on "
+            "standard input."
+        ),
+    ],
     model: Annotated[str, typer.Option("--model", "-m", help="The model's id; see `genequeue models`.")],
     wait: Wait = False,
     output: Output = None,
     check: Annotated[
         bool, typer.Option("--check", help="Only say whether the query is valid, and what it will cost.")
     ] = False,
+    strategy: Annotated[
+        str | None,
+        typer.Option(help="'mean estimation', as for a file of conditions, or 'sample generation'."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed gives the same samples.")] = None,
+    num_samples: Annotated[
+        int | None, typer.Option(help="Of each condition whose row does not say; else 1.")
+    ] = None,
+    on_error: Annotated[
+        str | None, typer.Option(help="Where rows are bad: 'reject', the default, or 'skip'.")
+    ] = None,
+    option: Annotated[
+        list[str] | None, typer.Option("--option", help="Any other option of a query: name=value.")
+    ] = None,
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
-    """Send a query; print its id, or wait for its result and write it to a file."""
+    """Send conditions; print the query's id, or wait for its result and write it.
+
+    Into a folder/, the same command goes on where it was stopped, and submits nothing twice.
+    """
     if check and (wait or output is not None):
         raise InvalidInput("--check runs nothing: there is no result to wait for or to write. Leave one out.")
-    if output is not None and output.suffix not in FORMATS:
-        raise InvalidInput(
-            f"{output} ends in {output.suffix or 'nothing'!r}; it can end in {', '.join(FORMATS)}."
-        )
-    client = Client(url, key)
+    folder = folder_in(output)
+    options = {
+        "sampling_strategy": strategy,
+        "seed": seed,
+        "num_samples": num_samples,
+        "on_error": on_error,
+        **read_pairs(option or []),
+    }
+    what, client = _read(query, model, options), Client(url, key)
     if check:
-        show_check(Console(), client.post(f"/api/models/{model}/validate", _read_query(query)))
+        with bars(console) as tell:
+            answer = client.play(queries.check(what, model, tell))
+        show_check(Console(), answer)
         return
-    job_id = client.post(f"/api/models/{model}/predict", _read_query(query))["modelQueryId"]
+    memory = Memory.recall(folder, digest_of(what, model)) if folder else None
+    job_id = _accepted(client, what, model, memory)
     print(job_id)
-    state = next(client.watch(job_id))
+    state = client.query(job_id).status()
     show_coverage(console, state["coverage"], state["warnings"])
     if wait or output is not None:
-        follow(client, job_id)
+        fetch(client, job_id, output)
         recall_coverage(console, state["coverage"])
-    if output is not None:
-        download(client, job_id, output)
 
 
 def status(
@@ -65,51 +92,35 @@ def status(
 ) -> None:
     """Say how a query stands; wait for it and write its result if asked to."""
     client = Client(url, key)
+    folder_in(output)
     if wait or output is not None:
-        state = follow(client, job_id)
+        state = fetch(client, job_id, output)
         show_coverage(console, state["coverage"], state["warnings"])
-    if output is not None:
-        download(client, job_id, output)
-        return
-    state = client.get(f"/api/model-queries/{job_id}")
-    print(json.dumps(state, indent=2))
+    if output is None:
+        print(json.dumps(client.query(job_id).status(), indent=2))
 
 
-def follow(client: Client, job_id: str) -> dict[str, Any]:
-    """Draw progress in samples until the job ends; its last state. Raises GeneQueueError without a result."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    state: dict[str, Any] = {}
-    try:
-        with Progress(*columns, console=console) as progress:
-            bar = progress.add_task("queued")
-            for state in client.watch(job_id):
-                done, total = state["progress"]["samples_done"], state["progress"]["samples_total"]
-                progress.update(bar, description=state["status"], completed=done, total=total)
-    except KeyboardInterrupt:
-        console.print(f"The query goes on without you. See how it stands: genequeue status {job_id}")
-        raise typer.Exit(130) from None
-    if state.get("status") != "ready":
-        raise GeneQueueError(
-            f"The query ended as {state.get('status')}: {state.get('error') or 'no reason given'}"
-        )
-    return state
+def _accepted(client: Client, what: Submission, model: str, memory: Memory | None) -> str:
+    """The id of the query: as remembered, or after sending what is not there yet."""
+    if memory and memory.query:
+        console.print(f"Going on with query {memory.query}, which was submitted before.", highlight=False)
+        return memory.query
+    attempt = Attempt(memory.key, memory.upload, memory.began_upload) if memory else Attempt(uuid4().hex)
+    with bars(console) as tell:
+        accepted = client.play(queries.submit(what, model, attempt, tell))
+    if memory:
+        memory.was_accepted(accepted.query_id)
+    _show_rejected(accepted)
+    return accepted.query_id
 
 
-def download(client: Client, job_id: str, output: Path) -> None:
-    """Write a ready result to a file, whole or not at all."""
-    state = client.get(f"/api/model-queries/{job_id}")
-    genes = client.get(f"/api/models/{state['model_id']}/genes")["genes"]
-    writer = getattr(import_module("cli.files"), FORMATS[output.suffix])
-    rows = import_module("cli.files").save(client, state, genes, output, writer)
-    console.print(f"{rows} samples in {output} ({output.stat().st_size / 1e6:.1f} MB)")
+def _show_rejected(accepted: Accepted) -> None:
+    if accepted.rejected_rows:
+        rows = "1 row was" if accepted.rejected_rows == 1 else f"{accepted.rejected_rows:,} rows were"
+        console.print(f"[yellow]note[/] {rows} bad and left out: {accepted.report}", highlight=False)
 
 
-def _read_query(source: str) -> Any:
-    try:
-        text = sys.stdin.read() if source == "-" else Path(source).read_text()
-    except OSError as error:
-        raise InvalidInput(f"The query {source} cannot be read: {error.strerror}.") from error
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise InvalidInput(f"{source} is not JSON: {error}.") from error
+def _read(source: str, model: str, options: dict[str, Any]) -> Submission:
+    if source != "-":
+        return read_submission(source, model, options)
+    return read_submission(read_json(sys.stdin.read().encode(), "Standard input"), model, options)

@@ -7,7 +7,7 @@ WORKDIR /app
 COPY pyproject.toml constraints.txt README.md LICENSE alembic.ini ./
 COPY shared ./shared
 COPY worker ./worker
-RUN pip install -c constraints.txt -e .
+RUN pip install -c constraints.txt -e '.[artifacts]'
 
 RUN useradd --create-home genequeue
 USER genequeue

@@ -1,1 +1,1 @@
-"""GeneQueue for its users: `genequeue.client`."""
+"""GeneQueue for those who use it. `genequeue.client` is the Python client; the service's rooms lie beside."""

@@ -4,8 +4,14 @@ that the process can only end.
 GeneQueueError
 ├── InvalidInput                 what a user sent cannot be used as it is
 │   ├── QueryRejected            a query with one or more faults, all of them listed
-│   │   └── EndpointRejected     a webhook endpoint with faults, likewise
+│   │   ├── RowsRejected         a large query, of whose faults the first are listed and all are stored
+│   │   ├── EndpointRejected     a webhook endpoint with faults, likewise
+│   │   └── ComparisonRejected   two groups to compare with faults, likewise
 │   ├── BodyTooLarge             a request body over the limit
+│   ├── MediaTypeRefused         a body of a kind that is not read there
+│   ├── RangeUnsatisfiable       a range that lies beyond the end of the file
+│   ├── ProtocolRefused          a version of the upload protocol that is not spoken here
+│   ├── ChecksumMismatch         bytes of an upload that are not those that were announced
 │   ├── IdempotencyKeyReused     a key that came with another query before
 │   └── DestinationRefused       a URL or an address that webhooks do not go to
 ├── AccessDenied
@@ -17,18 +23,24 @@ GeneQueueError
 │   ├── FieldNotFound            a vocabulary field that the model does not have
 │   ├── JobNotFound
 │   ├── EndpointNotFound
-│   └── DeliveryNotFound
+│   ├── DeliveryNotFound
+│   ├── UploadNotFound
+│   └── StoredFileNotFound       a part, a report or an artifact that is not there, or not any more
 ├── Conflict
 │   ├── IllegalTransition        a move that the table of legal moves does not have
 │   ├── LeaseLost                the fencing token is no longer the current one
 │   ├── ModelUnusable            a model that was added and cannot be served, with the reason
 │   ├── IdempotencyKeyInUse      the first query with this key is not saved yet
 │   ├── ResultNotReady           a result asked for before the job is ready, or of one that failed
+│   ├── ArtifactFailed           a file of a result that could not be made, with the reason
 │   ├── NothingToRetry           a job none of whose inputs failed
+│   ├── NotReproducible          a job without a result, or whose inputs are gone
 │   ├── EndpointsFull            a workspace that has as many webhook endpoints as it may
 │   ├── EndpointUnfit            an endpoint that is disabled, deleted or not registered
-│   └── DeliveryUnderWay         a delivery that is sent at this moment
+│   ├── DeliveryUnderWay         a delivery that is sent at this moment
+│   └── UploadElsewhere          bytes of an upload that do not begin where the last ones ended
 ├── ResultGone                   a result that was there, and was deleted
+├── UploadGone                   an upload that nobody went on with in time
 ├── CheckpointError
 │   ├── CheckpointMissing
 │   └── CheckpointCorrupt        a digest or a schema version that does not match
@@ -54,14 +66,20 @@ GeneQueueError
 from __future__ import annotations
 
 from dataclasses import dataclass
+from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing wrong with a request: where it stands and what to do about it."""
+    """One thing wrong with a request: where it stands and what to do about it.
+
+    Of a large request also the line, from 1, and the JSON Pointer (RFC 6901) within the row.
+    """
 
     path: str
     message: str
+    line: int | None = None
+    pointer: str | None = None
 
 
 class GeneQueueError(Exception):
@@ -91,14 +109,48 @@ class QueryRejected(InvalidInput):
         super().__init__(f"The {self.what} was rejected. {where}{first.message}{more}", faults)
 
 
+class RowsRejected(QueryRejected):
+    """A large query with rows at fault, the first of them listed; a stored report has all of them."""
+
+    def __init__(self, faults: tuple[Fault, ...], rows: int, report: UUID) -> None:
+        super().__init__(faults)
+        self.rows, self.report = rows, report
+
+
 class EndpointRejected(QueryRejected):
     """A webhook endpoint with faults, told as a query's are."""
 
     what = "webhook endpoint"
 
 
+class ComparisonRejected(QueryRejected):
+    """Two groups to compare with faults, told as a query's are."""
+
+    what = "comparison"
+
+
 class BodyTooLarge(InvalidInput):
     """A request body over the limit."""
+
+
+class MediaTypeRefused(InvalidInput):
+    """A body of a kind that is not read there; the text says which are."""
+
+
+class RangeUnsatisfiable(InvalidInput):
+    """A range of bytes that begins beyond the end of the file."""
+
+    def __init__(self, message: str, size: int) -> None:
+        super().__init__(message)
+        self.size = size
+
+
+class ProtocolRefused(InvalidInput):
+    """A version of the upload protocol that is not spoken here."""
+
+
+class ChecksumMismatch(InvalidInput):
+    """Bytes of an upload that are not those that were announced; none of them was kept."""
 
 
 class IdempotencyKeyReused(InvalidInput):
@@ -149,6 +201,14 @@ class DeliveryNotFound(NotFound):
     """No webhook delivery of that id is in this workspace."""
 
 
+class UploadNotFound(NotFound):
+    """No upload of that id is in this workspace."""
+
+
+class StoredFileNotFound(NotFound):
+    """A part, a report or an artifact that is not there, or not any more."""
+
+
 class Conflict(GeneQueueError):
     """The thing exists, and its state forbids this."""
 
@@ -173,8 +233,16 @@ class ResultNotReady(Conflict):
     """A result asked for before the job is ready, or of a job that failed."""
 
 
+class ArtifactFailed(Conflict):
+    """A file that was asked for of a result could not be made; the text says why."""
+
+
 class NothingToRetry(Conflict):
     """None of the job's inputs failed, or it is not over yet."""
+
+
+class NotReproducible(Conflict):
+    """The job has no result to compare with, or its inputs are not there any more."""
 
 
 class EndpointsFull(Conflict):
@@ -189,8 +257,16 @@ class DeliveryUnderWay(Conflict):
     """The delivery is sent at this moment."""
 
 
+class UploadElsewhere(Conflict):
+    """Bytes of an upload that do not begin where the last ones ended, or its end is not reached."""
+
+
 class ResultGone(GeneQueueError):
     """A result that was deleted: after its time, or at its owner's wish."""
+
+
+class UploadGone(GeneQueueError):
+    """An upload that nobody went on with in time."""
 
 
 class CheckpointError(GeneQueueError):

@@ -1,4 +1,4 @@
-"""Signed download links: an HMAC over the job and the time until which the link holds. Knows no HTTP."""
+"""Signed links: an HMAC over what is linked and the time until which the link holds. Knows no HTTP."""
 
 from __future__ import annotations
 
@@ -12,7 +12,40 @@ from uuid import UUID
 
 from shared.errors import LinkRejected
 
-_REMEDY = "Ask for the query's status again: each answer holds a fresh link."
+_DOWNLOADS = "/api/downloads"
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """What a link leads to: its path, the text that is signed for it, and who gives a fresh link."""
+
+    path: str
+    signed: str
+    fresh: str
+
+
+def result(job_id: UUID) -> Linked:
+    """The whole result of a job, as the public clients read it."""
+    fresh = "Ask for the query's status again: each answer holds a fresh link."
+    return Linked(f"{_DOWNLOADS}/{job_id}", f"download\n{job_id}", fresh)
+
+
+def part(job_id: UUID, position: int) -> Linked:
+    """One stored part of a result."""
+    fresh = f"Ask for GET /api/model-queries/{job_id}/parts again: each answer holds fresh links."
+    return Linked(f"{_DOWNLOADS}/{job_id}/parts/{position}", f"part\n{job_id}\n{position}", fresh)
+
+
+def artifact(artifact_id: UUID) -> Linked:
+    """A file that was made of a result."""
+    fresh = "Ask for the file of the query again: each answer holds a fresh link."
+    return Linked(f"{_DOWNLOADS}/artifacts/{artifact_id}", f"artifact\n{artifact_id}", fresh)
+
+
+def report(report_id: UUID) -> Linked:
+    """All that was wrong with the rows of a large query."""
+    fresh = "Ask for the query again, if it ran; else send it again: each answer holds a fresh link."
+    return Linked(f"{_DOWNLOADS}/reports/{report_id}", f"report\n{report_id}", fresh)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,20 +56,20 @@ class LinkSigner:
     lifetime: timedelta
     clock: Callable[[], float] = time.time
 
-    def path(self, job_id: UUID) -> str:
-        """The path and query string of a fresh link to a job's result."""
-        expires = str(int(self.clock() + self.lifetime.total_seconds()))
-        return f"/api/downloads/{job_id}?expires={expires}&signature={self._sign(job_id, expires)}"
+    def path(self, linked: Linked, lifetime: timedelta | None = None) -> str:
+        """The path and query string of a fresh link; it holds for the usual time where none is given."""
+        expires = str(int(self.clock() + (lifetime or self.lifetime).total_seconds()))
+        return f"{linked.path}?expires={expires}&signature={self._sign(linked, expires)}"
 
-    def check(self, job_id: UUID, expires: str, signature: str) -> None:
+    def check(self, linked: Linked, expires: str, signature: str) -> None:
         """Raises LinkRejected for a link that was altered, or whose time is over."""
-        if not hmac.compare_digest(self._sign(job_id, expires).encode(), signature.encode()):
+        if not hmac.compare_digest(self._sign(linked, expires).encode(), signature.encode()):
             raise LinkRejected(
-                f"The signature of this download link does not match: it was altered. {_REMEDY}"
+                f"The signature of this download link does not match: it was altered. {linked.fresh}"
             )
         if int(expires) < self.clock():
-            raise LinkRejected(f"This download link has expired. {_REMEDY}")
+            raise LinkRejected(f"This download link has expired. {linked.fresh}")
 
-    def _sign(self, job_id: UUID, expires: str) -> str:
-        message = f"download\n{job_id}\n{expires}".encode()
+    def _sign(self, linked: Linked, expires: str) -> str:
+        message = f"{linked.signed}\n{expires}".encode()
         return hmac.new(self.secret, message, hashlib.sha256).hexdigest()

@@ -59,6 +59,7 @@ class OutwardSettings(ServerSettings):
     secret_key: SecretStr
     public_url: str | None = None
     link_lifetime: timedelta = timedelta(hours=1)
+    report_lifetime: timedelta = timedelta(days=7)  # of what is said about each row of a large request
     # Beside public addresses, such as 10.0.0.0/8; several, separated by commas.
     webhook_allowed_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
     webhook_plain_http: bool = False  # http to public addresses; opened networks need no encryption
@@ -80,12 +81,13 @@ class ApiSettings(OutwardSettings):
     """What the API needs besides."""
 
     auth: Literal["on", "off"] = "on"
+    # Where clients reach an S3 storage, for presigned URLs; without it the API serves stored files itself.
+    storage_public_endpoint: str | None = None
     max_body_bytes: int = Field(default=256 * (1 << 20), gt=0)  # of a JSON query, which is read whole
     max_upload_bytes: int = Field(default=1_000_000_000, gt=0)  # of a large request, packed or not
     max_samples: int = Field(default=1_000_000, gt=0)
     max_inputs: int = Field(default=1_000_000, gt=0)
     upload_lifetime: timedelta = timedelta(hours=24)  # of an upload that is not touched
-    report_lifetime: timedelta = timedelta(days=7)
     result_lifetime: timedelta = timedelta(days=30)
     stream_wait: timedelta = timedelta(minutes=9)  # clients give up after ten
     event_silence: timedelta = timedelta(seconds=15)  # proxies close a stream that is silent for longer

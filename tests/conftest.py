@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -20,7 +21,7 @@ from uuid import uuid4
 import pytest
 from redis import Redis
 
-from tests.support.databases import copy_of, empty_database, migrated_template
+from tests.support.databases import Copies, empty_database, migrated_template
 from tests.support.machine import Machine, running_machine
 from tests.support.s3 import S3
 from tests.support.servers import Servers
@@ -42,20 +43,20 @@ def servers() -> Iterator[Servers]:
 
 
 @pytest.fixture(scope="session")
-def template_database(servers: Servers) -> Iterator[str]:
-    with migrated_template(servers.database) as name:
-        yield name
+def copies(servers: Servers) -> Iterator[Copies]:
+    with migrated_template(servers.database) as name, closing(Copies(servers.database, name)) as made:
+        yield made
 
 
 @pytest.fixture
-def database_url(servers: Servers, template_database: str) -> Iterator[str]:
-    with copy_of(servers.database, template_database) as url:
+def database_url(copies: Copies) -> Iterator[str]:
+    with copies.one() as url:
         yield url
 
 
 @pytest.fixture(scope="module")
-def module_database_url(servers: Servers, template_database: str) -> Iterator[str]:
-    with copy_of(servers.database, template_database) as url:
+def module_database_url(copies: Copies) -> Iterator[str]:
+    with copies.one() as url:
         yield url
 
 

@@ -1,4 +1,4 @@
-"""The upkeep worker: makes its rounds and sends webhooks, whatever the broker does, and answers its queue.
+"""The upkeep worker: makes its rounds, sends webhooks and makes artifacts, whatever the broker does.
 
 Never reaches torch. `python -m worker.cpu`.
 """
@@ -14,6 +14,9 @@ from shared.queue import WakeUps, celery_app
 from shared.settings import UpkeepSettings
 from shared.storage.objects import Credentials, open_storage
 from shared.webhooks.sealing import Seal
+from worker.artifacts.bench import Bench
+from worker.artifacts.child import Place
+from worker.artifacts.workshop import Workshop
 from worker.tasks.posting import posted
 from worker.tasks.process import end_in_order_when_told, name_of_this_process, run_worker, start
 from worker.tasks.upkeep import Upkeep, kept_up
@@ -21,6 +24,7 @@ from worker.webhooks.delivering import Courier
 from worker.webhooks.payload import Links
 from worker.webhooks.post_office import PostOffice
 from worker.webhooks.sending import Sender
+from worker.webhooks.settling import Settler
 
 log = structlog.get_logger()
 
@@ -37,9 +41,14 @@ def run(settings: UpkeepSettings) -> None:
         sweep_every=settings.sweep_interval,
         expire_every=settings.expire_interval,
         tidy_every=settings.tidy_interval,
+        keep_reports=settings.report_lifetime,
     )
     end_in_order_when_told()  # the rounds begin before Celery is up
-    with kept_up(upkeep), posted(lambda: post_office(settings)):
+    with (
+        kept_up(upkeep),
+        posted(lambda: post_office(settings)),
+        posted(lambda: workshop(settings, upkeep.worker_id), "artifacts"),
+    ):
         log.info("worker.ready", worker=upkeep.worker_id)
         run_worker(app, Queue.UPKEEP)
 
@@ -49,7 +58,20 @@ def post_office(settings: UpkeepSettings) -> PostOffice:
     url, secret = settings.database_url.get_secret_value(), settings.secret_key.get_secret_value().encode()
     links = Links((settings.public_url or "").rstrip("/"), LinkSigner(secret, settings.link_lifetime))
     database = async_engine(url)
-    return PostOffice(database, url, Courier(database, Sender(settings.webhook_rules), Seal(secret), links))
+    sender = Sender(settings.webhook_rules)
+    return PostOffice(database, url, Courier(database, sender, Seal(secret), links, Settler(database)))
+
+
+def workshop(settings: UpkeepSettings, owner: str) -> Workshop:
+    """What has artifacts made, for the loop in which it is made."""
+    url, credentials = settings.database_url.get_secret_value(), Credentials(*settings.storage_keys)
+    return Workshop(
+        database=async_engine(url, pool_size=2),
+        database_url=url,
+        storage=open_storage(settings.storage_url, credentials),
+        bench=Bench(Place(settings.storage_url, credentials)),
+        owner=owner,
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What an owner does to a model query once it is submitted: cancel it, delete it, try its failures again."""
+"""What an owner does to a query once it is submitted: cancel, delete, retry what failed, reproduce."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from api.schemas.errors import ErrorBody
 from api.schemas.jobs import Accepted, JobBody
 from api.schemas.wishes import Wishes
 from api.services import ending
+from api.services.reproduce import original_of
 from api.services.retry import failed_of
 from api.services.status import job_of
 from shared.database.engines import async_transaction
-from shared.errors import NothingToRetry
+from shared.errors import NothingToRetry, NotReproducible
 
 router = APIRouter(prefix="/api/model-queries/{query_id}", tags=["Model queries"])
 
@@ -72,5 +73,37 @@ async def retry_failed(
             "Submit the failed inputs as a new query."
         )
     received = await Submit(plugs, offer, workspace_id, Wishes(), respite).retry(failed)
+    response.headers["Location"] = f"{base_url}/api/model-queries/{received.job_id}"
+    return Accepted(modelQueryId=received.job_id)
+
+
+@router.post(
+    "/reproduce",
+    summary="Run a query again and compare",
+    status_code=HTTPStatus.ACCEPTED,
+    responses={409: {"model": ErrorBody, "description": "It has no result, or its inputs are gone."}},
+)
+async def reproduce(
+    query_id: str,
+    workspace_id: WorkspaceId,
+    plugs: PlugsOf,
+    respite: RespiteOf,
+    base_url: BaseUrl,
+    response: Response,
+) -> Accepted:
+    """A new query of the same conditions and options, under the same seed and version of the model.
+
+    Its own state says under `reproduces` whether the answers are equal, part by part.
+    """
+    async with async_transaction(plugs.engine) as session:
+        job = await job_of(session, query_id, workspace_id)
+        original = await original_of(session, job)
+    offer = await plugs.models.held(job.model_id, job.model_version)
+    if offer is None or offer.model.manifest.weights_digest != job.weights_digest:
+        raise NotReproducible(
+            f"Version {job.model_version} of {job.model_id} is not on this server any more, so what it "
+            "answered cannot be computed again."
+        )
+    received = await Submit(plugs, offer, workspace_id, Wishes(), respite).reproduce(original)
     response.headers["Location"] = f"{base_url}/api/model-queries/{received.job_id}"
     return Accepted(modelQueryId=received.job_id)

@@ -12,6 +12,7 @@ from api.dependencies import PlugsOf, Work
 from api.schemas.streams import JSON, stream_result
 from api.services.results import open_parts, stored_result
 from api.services.status import job_behind_link, job_id_of
+from shared import links
 from shared.results.json_form import stream_json
 
 router = APIRouter(prefix="/api/downloads", tags=["Downloads"])
@@ -52,7 +53,7 @@ async def download(
 ) -> Response:
     """Needs no key: the link itself is the permission. The status route gives a fresh one at each call."""
     job_id = job_id_of(query_id)
-    plugs.links.check(job_id, expires, signature)
+    plugs.links.check(links.result(job_id), expires, signature)
     job = await job_behind_link(work.session, job_id)
     stored = await stored_result(work.session, job, plugs.models)
     parts = await run_in_threadpool(open_parts, plugs.storage, stored.parts)

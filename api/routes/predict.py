@@ -16,14 +16,14 @@ from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from api.dependencies import BaseUrl, OfferOf, Plugs, PlugsOf, RespiteOf, WorkspaceId
-from api.routes.receiving import Submit
+from api.dependencies import BaseUrl, OfferOf, Plugs, PlugsOf, RespiteOf, WorkspaceId, report_url
+from api.routes.receiving import Received, Submit
+from api.routes.sending import received
 from api.routes.shown import job_body
 from api.schemas.accept import accepts
-from api.schemas.body import read_body
 from api.schemas.errors import ErrorBody
 from api.schemas.jobs import Accepted
-from api.schemas.query import QUERY_EXAMPLES, query_schema
+from api.schemas.large_query import option_parameters, query_content
 from api.schemas.wishes import read_wishes
 from api.services.live import CallerGone, Following, finished_parts
 from api.services.results import header_of, read_part
@@ -33,6 +33,7 @@ from shared.errors import DatabaseUnavailable
 from shared.results.arrow_form import MEDIA_TYPE, ArrowStream
 from shared.results.header import ResultHeader
 from shared.storage.port import Storage
+from shared.storage.reports import report_of_key
 
 log = structlog.get_logger()
 
@@ -48,6 +49,7 @@ _CANCEL_HELP = "Seconds after which what is not done is not begun any more."
     summary="Submit a query",
     status_code=HTTPStatus.ACCEPTED,
     response_model=Accepted,
+    response_model_exclude_none=True,
     responses={
         200: {
             "content": {MEDIA_TYPE: {}},
@@ -58,10 +60,11 @@ _CANCEL_HELP = "Seconds after which what is not done is not begun any more."
         429: {"model": ErrorBody, "description": "This workspace has too much open work."},
     },
     openapi_extra={
+        "parameters": option_parameters(),
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": query_schema(), "examples": QUERY_EXAMPLES}},
-        }
+            "content": query_content(),
+        },
     },
 )
 async def predict(
@@ -81,18 +84,25 @@ async def predict(
     With `Accept: application/vnd.apache.arrow.stream` the answer is the result itself, streamed part by part.
     """
     wishes = read_wishes(idempotency_key, prefer, cancel_after)
-    body = await read_body(request, plugs.settings.max_body_bytes)
-    query = await run_in_threadpool(body.json)
-    received = await Submit(plugs, offer, workspace_id, wishes, respite).receive(query)
-    location = f"{base_url}/api/model-queries/{received.job_id}"
-    headers = {"Location": location} | ({"Idempotent-Replayed": "true"} if received.replayed else {})
+    async with received(request, plugs, workspace_id) as sent:
+        taken = await Submit(plugs, offer, workspace_id, wishes, respite).receive(sent)
+    location = f"{base_url}/api/model-queries/{taken.job_id}"
+    headers = {"Location": location} | ({"Idempotent-Replayed": "true"} if taken.replayed else {})
     if accepts(request.headers.get("accept", ""), MEDIA_TYPE):
-        following, header = await respite.ride_out(lambda _: _followed(plugs, received.job_id))
+        following, header = await respite.ride_out(lambda _: _followed(plugs, taken.job_id))
         return LiveResult(following, header, plugs.storage, headers)
+    accepted = _accepted(taken, request)
     if wishes.wait is not None:
-        return AwaitedAnswer(plugs, received.job_id, wishes.wait, base_url, headers)
+        return AwaitedAnswer(plugs, accepted, wishes.wait, base_url, headers)
     response.headers.update(headers)
-    return Accepted(modelQueryId=received.job_id)
+    return accepted
+
+
+def _accepted(taken: Received, request: Request) -> Accepted:
+    if taken.rejected is None:
+        return Accepted(modelQueryId=taken.job_id)
+    report = report_url(report_of_key(taken.rejected["report"]), request)
+    return Accepted(modelQueryId=taken.job_id, rejected_rows=taken.rejected["rows"], report=report)
 
 
 async def _followed(plugs: Plugs, job_id: UUID) -> tuple[Following, ResultHeader]:
@@ -147,16 +157,17 @@ class AwaitedAnswer(Response):
     """
 
     def __init__(
-        self, plugs: Plugs, job_id: UUID, patience: timedelta, base_url: str, headers: Mapping[str, str]
+        self, plugs: Plugs, accepted: Accepted, patience: timedelta, base_url: str, headers: Mapping[str, str]
     ) -> None:
         super().__init__()
-        self._plugs, self._job_id, self._patience, self._base_url = plugs, job_id, patience, base_url
+        self._plugs, self._accepted, self._patience, self._base_url = plugs, accepted, patience, base_url
+        self._job_id = accepted.modelQueryId
         self._sent = {**headers, "Preference-Applied": f"wait={patience.total_seconds():.0f}"}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Wait, then answer."""
         over = await self._plugs.watch.changed(self._job_id, None, self._patience)
-        answer = Accepted(modelQueryId=self._job_id).model_dump(mode="json")
+        answer = self._accepted.model_dump(mode="json", exclude_none=True)
         status = HTTPStatus.ACCEPTED
         if over and (state := await self._state()):
             answer, status = answer | state, HTTPStatus.OK

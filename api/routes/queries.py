@@ -1,35 +1,24 @@
-"""Model queries: their status as the public clients poll it, their full state, their result."""
+"""Model queries: their status as the public clients poll it, and their full state."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from enum import StrEnum
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Header, Query
 from fastapi.responses import Response
-from starlette.concurrency import run_in_threadpool
 
 from api.dependencies import BaseUrl, PlugsOf, RespiteOf, Work, WorkspaceId
 from api.routes.shown import etag_of, job_body, seen_number
-from api.schemas.accept import accepts
 from api.schemas.jobs import Failed, JobBody, Ready, Waiting
-from api.schemas.streams import JSON, stream_result
-from api.services.results import open_parts, stored_result, why_ended
+from api.services.results import why_ended
 from api.services.status import job_id_of, job_of
+from shared import links
 from shared.database.engines import async_transaction
 from shared.jobs.states import JobState
-from shared.results import arrow_form, json_form
 
 router = APIRouter(prefix="/api/model-queries/{query_id}", tags=["Model queries"])
-
-
-class ResultFormat(StrEnum):
-    """The forms in which a result is sent."""
-
-    ARROW = "arrow"
-    JSON = "json"
 
 
 @router.get("/status", summary="Is it ready?")
@@ -42,7 +31,7 @@ async def status(
         case JobState.QUEUED | JobState.RUNNING as state:
             return Waiting(status=state.value)
         case JobState.READY:
-            return Ready(downloadUrl=base_url + plugs.links.path(job.id))
+            return Ready(downloadUrl=base_url + plugs.links.path(links.result(job.id)))
         case _:
             return Failed(message=why_ended(job))
 
@@ -85,39 +74,3 @@ async def full_state(
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     response.headers.update(headers)
     return body
-
-
-@router.get(
-    "/result",
-    summary="Fetch the result",
-    response_class=Response,
-    responses={200: {"content": {arrow_form.MEDIA_TYPE: {}, JSON: {}}, "description": "The samples."}},
-)
-async def result(
-    query_id: str,
-    workspace_id: WorkspaceId,
-    work: Work,
-    plugs: PlugsOf,
-    request: Request,
-    format: Annotated[ResultFormat | None, Query(description="Wins over the Accept header.")] = None,
-    partial: Annotated[bool, Query(description="Of a cancelled query, send what was finished.")] = False,
-) -> Response:
-    """The samples of a ready query, as an Arrow IPC stream or as JSON.
-
-    Those of a cancelled query are sent only where `partial` asks for them: nobody gets fewer samples than
-    were asked for without knowing it. 409 while there is no result, 410 once it was deleted.
-    """
-    job = await job_of(work.session, query_id, workspace_id)
-    stored = await stored_result(work.session, job, plugs.models, partial=partial)
-    parts = await run_in_threadpool(open_parts, plugs.storage, stored.parts)
-    if (format or _asked_for(request)) is ResultFormat.JSON:
-        return stream_result(request, json_form.stream_json(stored.header, parts), JSON, f"{job.id}.json")
-    pieces = arrow_form.stream_arrow(stored.header, parts)
-    return stream_result(request, pieces, arrow_form.MEDIA_TYPE, f"{job.id}.arrows")
-
-
-def _asked_for(request: Request) -> ResultFormat:
-    """Arrow, unless the Accept header names JSON and not Arrow."""
-    accept = request.headers.get("accept", "")
-    json = accepts(accept, JSON) and not accepts(accept, arrow_form.MEDIA_TYPE)
-    return ResultFormat.JSON if json else ResultFormat.ARROW

@@ -74,5 +74,5 @@ def _gunzip(data: bytearray, limit: int) -> bytes:
 def _too_large(size: str, limit: int) -> str:
     return (
         f"The request body {size}; the limit of this server is {limit:,} bytes "
-        "(GENEQUEUE_MAX_BODY_BYTES). Send the query in parts."
+        "(GENEQUEUE_MAX_BODY_BYTES). Send the rows as a file: NDJSON, CSV or Parquet."
     )

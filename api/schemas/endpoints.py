@@ -30,6 +30,9 @@ class EndpointBody(BaseModel):
         description="`owner`: you said so. `gone`: it answered 410. `failing`: only failures for five days."
     )
     failing_since: datetime | None = Field(description="Since when nothing but failures came back.")
+    resting_until: datetime | None = Field(
+        description="It answered 429, 502, 503 or 504 with Retry-After: nothing is sent before."
+    )
     max_attempts: int = Field(description="How often a message is tried.")
     asymmetric: bool = Field(description="Whether messages have a `v1a` signature, too (Ed25519).")
     registered: bool = Field(description="Whether it was registered, or named by queries as `webhook_url`.")
@@ -51,6 +54,7 @@ class EndpointBody(BaseModel):
             enabled=endpoint.enabled,
             disabled_because=Disabled(endpoint.disabled_because) if endpoint.disabled_because else None,
             failing_since=endpoint.failing_since,
+            resting_until=_if_ahead(endpoint.resting_until),
             max_attempts=endpoint.max_attempts,
             asymmetric=endpoint.asymmetric,
             registered=endpoint.registered,

@@ -18,6 +18,8 @@ class Accepted(BaseModel):
     """A query was saved and will be answered."""
 
     modelQueryId: UUID  # noqa: N815 - the clients' spelling
+    rejected_rows: int | None = Field(default=None, description="Bad rows of a large query: left out.")
+    report: str | None = Field(default=None, description="All that is wrong with them, as NDJSON.")
 
 
 class Waiting(BaseModel):
@@ -75,6 +77,18 @@ class FailureBody(BaseModel):
     reason: str
 
 
+class ReproductionBody(BaseModel):
+    """How a query compares with the one that it runs again."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    query: UUID
+    state: Literal["running", "same", "different", "unknown"]
+    parts: int = Field(description="Parts that were compared.")
+    different_parts: int
+    note: str | None = Field(description="What else to know, such as another device.")
+
+
 class StandingBody(BaseModel):
     """How a query stands, beyond its row."""
 
@@ -84,6 +98,7 @@ class StandingBody(BaseModel):
     ahead: AheadBody | None
     ends_at: datetime | None
     failures: list[FailureBody]
+    reproduces: ReproductionBody | None
 
 
 class Summary(BaseModel):
@@ -95,6 +110,7 @@ class Summary(BaseModel):
     status: JobState
     progress: Progress
     samples_failed: int
+    rejected_rows: int
     priority: Lane
     client_metadata: dict[str, str]
     created_at: datetime
@@ -112,6 +128,7 @@ class Summary(BaseModel):
             status=JobState(job.state),
             progress=Progress.of(job),
             samples_failed=job.samples_failed,
+            rejected_rows=_rejected_rows(job),
             priority=Lane(job.lane),
             client_metadata=job.client_metadata,
             created_at=job.created_at,
@@ -137,6 +154,7 @@ class JobBody(BaseModel):
     status: JobState
     progress: Progress
     samples_failed: int = Field(description="Samples of inputs that failed; the others are delivered.")
+    rejected_rows: int = Field(description="Bad rows of a large query, which were left out from the start.")
     failures: list[FailureBody] = Field(description="The inputs that failed; the first hundred.")
     waiting_for: str | None = Field(description="Why it makes no progress, where that is known.")
     ahead: AheadBody | None = Field(description="What is ahead of it, while it is queued.")
@@ -168,6 +186,7 @@ class JobBody(BaseModel):
     deadline: datetime | None = Field(description="What is not done by then is not begun any more.")
     client_metadata: dict[str, str] = Field(description="As it was sent.")
     parent_id: UUID | None = Field(description="The query whose failed inputs this one tries again.")
+    reproduces: ReproductionBody | None = Field(description="The query that this one runs again.")
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -184,6 +203,7 @@ class JobBody(BaseModel):
             status=JobState(job.state),
             progress=Progress.of(job),
             samples_failed=job.samples_failed,
+            rejected_rows=_rejected_rows(job),
             **dict(StandingBody.model_validate(standing)),
             error=error,
             warnings=job.warnings,
@@ -206,3 +226,8 @@ class JobBody(BaseModel):
             expires_at=job.expires_at,
             links=links,
         )
+
+
+def _rejected_rows(job: Job) -> int:
+    """How many rows were left out when the query was taken in."""
+    return int((job.rejected or {}).get("rows", 0))

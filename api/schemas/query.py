@@ -6,10 +6,11 @@ from typing import Any
 
 from shared.jobs.events import EventKind
 from shared.jobs.lanes import Lane
+from shared.queries.custom_ids import MOST_CHARACTERS
 from shared.queries.fields import FIELD_BY_NAME, Kind, LatentGroup, MetadataField
 from shared.queries.forms import FORMS, QueryForm
-from shared.queries.input_values import COUNTS, METADATA, NUM_SAMPLES
-from shared.queries.options import INPUTS
+from shared.queries.input_values import COUNTS, CUSTOM_ID, METADATA, NUM_SAMPLES
+from shared.queries.inputs import INPUTS
 from shared.queries.spec import SamplingStrategy
 
 _WRITTEN = {
@@ -21,7 +22,7 @@ _WRITTEN = {
     Kind.TEXT: "Free text.",
 }
 
-_OPTIONS: dict[str, Any] = {
+OPTIONS: dict[str, Any] = {
     "sampling_strategy": {"type": "string", "enum": [str(value) for value in SamplingStrategy]},
     "total_count": {"type": "integer", "description": "Library size of a sample, in counts."},
     "deterministic_latents": {"type": "boolean", "default": False},
@@ -123,12 +124,18 @@ def query_schema() -> dict[str, Any]:
 
 def _form_schema(form: QueryForm) -> dict[str, Any]:
     keys: dict[str, Any] = {
-        METADATA: _metadata_schema(form.fields),
+        METADATA: metadata_schema(form.fields),
         NUM_SAMPLES: {"type": "integer", "minimum": 1},
         COUNTS: {
             "type": "array",
             "items": {"type": "integer", "minimum": 0},
             "description": "Raw counts of one sample, in the order of the model's genes.",
+        },
+        CUSTOM_ID: {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": MOST_CHARACTERS,
+            "description": "Your name for this input, unique in the query; every form of the result has it.",
         },
     }
     condition = {
@@ -144,11 +151,12 @@ def _form_schema(form: QueryForm) -> dict[str, Any]:
         else "Query to a plain model",
         "type": "object",
         "required": [*form.required, INPUTS],
-        "properties": {INPUTS: inputs, **{name: _OPTIONS[name] for name in form.options}},
+        "properties": {INPUTS: inputs, **{name: OPTIONS[name] for name in form.options}},
     }
 
 
-def _metadata_schema(fields: tuple[str, ...]) -> dict[str, Any]:
+def metadata_schema(fields: tuple[str, ...]) -> dict[str, Any]:
+    """The JSON schema of metadata with these fields."""
     return {
         "type": "object",
         "properties": {name: _field_schema(FIELD_BY_NAME[name]) for name in fields},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.concurrency import run_in_threadpool
 
-from shared.database.queries import cancelling
+from shared.database.queries import artifacts, cancelling
 from shared.database.queries.events import save_event
 from shared.database.tables import Job
 from shared.jobs.events import EventKind
@@ -21,7 +21,7 @@ async def cancel(session: AsyncSession, job: Job) -> None:
     """
     await session.execute(cancelling.cancel_chunks(job.id))
     for number in (await session.scalars(cancelling.cancel_job(job.id))).all():
-        await session.execute(save_event(job.id, number, EventKind.CANCELLED))
+        await session.execute(*save_event(job.id, number, EventKind.CANCELLED))
     await session.refresh(job)
 
 
@@ -33,8 +33,9 @@ async def delete(session: AsyncSession, storage: Storage, job: Job) -> None:
     """
     await cancel(session, job)
     for number in (await session.scalars(cancelling.bury_job(job.id))).all():
-        await session.execute(save_event(job.id, number, EventKind.EXPIRED, {"deleted": True}))
+        await session.execute(*save_event(job.id, number, EventKind.EXPIRED, {"deleted": True}))
     await session.execute(cancelling.forget_inputs(job.id))
+    await session.execute(artifacts.forget(job.id))
     for prefix in (result_prefix(job.id), specimens_prefix(job.id)):
         await run_in_threadpool(storage.delete_all, prefix)
     await session.refresh(job)

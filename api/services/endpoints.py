@@ -86,10 +86,18 @@ async def rotate(session: AsyncSession, endpoint: WebhookEndpoint, seal: Seal) -
 async def ping(session: AsyncSession, endpoint: WebhookEndpoint) -> WebhookDelivery:
     """Have a `webhook.ping` sent at once. Raises EndpointUnfit."""
     require_enabled(endpoint)
+    await send_now(session, endpoint)
     statement = delivery_log.save_ping(endpoint.workspace_id, endpoint.id)
-    delivery = (await session.scalars(statement)).one()
+    return (await session.scalars(statement)).one()
+
+
+async def send_now(session: AsyncSession, endpoint: WebhookEndpoint) -> None:
+    """Have what is due at the end of this transaction sent at once, whatever rest the endpoint asked for.
+
+    Before deliveries are changed: whoever locks both locks the endpoint first.
+    """
+    await session.execute(endpoints.end_rest(endpoint.id))
     await session.execute(delivery_log.wake_senders())
-    return delivery
 
 
 def require_enabled(endpoint: WebhookEndpoint) -> None:
@@ -115,6 +123,6 @@ def _settled(values: Mapping[str, Any]) -> dict[str, Any]:
         case None:
             return dict(values)
         case True:
-            return {**values, "disabled_because": None, "failing_since": None}
+            return {**values, "disabled_because": None, "failing_since": None, "resting_until": None}
         case _:
             return {**values, "disabled_because": Disabled.OWNER}

@@ -10,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from shared.catalog import Model
 from shared.database.queries.load import recent_rates, samples_waiting
 from shared.jobs.chunks import plan_chunks
+from shared.queries.extent import Extent
 from shared.queries.requests import RequestType
-from shared.queries.spec import InputSpec, QuerySpec
+from shared.queries.spec import QuerySpec
 from shared.results.sizes import ResultShape, json_bytes, stored_bytes
 
 RECENT_JOBS = 20
@@ -33,9 +34,11 @@ class Estimate:
     seconds_note: str
 
 
-async def estimate(session: AsyncSession, spec: QuerySpec, model: Model, samples_per_chunk: int) -> Estimate:
+async def estimate(
+    session: AsyncSession, spec: QuerySpec, extent: Extent, model: Model, samples_per_chunk: int
+) -> Estimate:
     """What the answer to a checked query will cost. Raises DatabaseUnavailable."""
-    shape = shape_of(spec, model, samples_per_chunk)
+    shape = shape_of(spec, extent, model, samples_per_chunk)
     statement = recent_rates(spec.model_id, spec.sampling_strategy, RECENT_JOBS)
     rates = [float(rate) for rate in (await session.scalars(statement)).all()]
     jobs = "job" if len(rates) == 1 else f"{len(rates)} jobs"
@@ -52,29 +55,24 @@ async def estimate(session: AsyncSession, spec: QuerySpec, model: Model, samples
     )
 
 
-def shape_of(spec: QuerySpec, model: Model, samples_per_chunk: int) -> ResultShape:
+def shape_of(spec: QuerySpec, extent: Extent, model: Model, samples_per_chunk: int) -> ResultShape:
     """What the result of a query is made of."""
     fields = model.vocabulary.fields.values()
     classes = sum(1 for field in fields for term in field.terms.values() if term.rows)
-    counts = sum(_library_size(item, spec) * item.num_samples for item in spec.inputs)
+    common = common_library_size(spec, extent)
+    own = (extent.reference_counts or 0) / extent.samples
     recognised = spec.request_type is RequestType.PREDICT_METADATA
     return ResultShape(
-        rows=spec.num_samples,
-        parts=sum(1 for _ in plan_chunks(spec.num_samples, samples_per_chunk)),
+        rows=extent.samples,
+        parts=sum(1 for _ in plan_chunks(extent.samples, samples_per_chunk)),
         genes=len(model.genes),
-        total_count=counts / spec.num_samples,
+        total_count=own if common is None else common,
         latents=sum(model.manifest.latent_sizes.values()),
         probabilities=classes if recognised else 0,
     )
 
 
-def common_library_size(spec: QuerySpec) -> int | None:
+def common_library_size(spec: QuerySpec, extent: Extent) -> int | None:
     """Counts of every sample; None where each has those of its own reference."""
-    own = any(item.counts is not None for item in spec.inputs) and not spec.fixed_total_count
+    own = extent.reference_counts is not None and not spec.fixed_total_count
     return None if own else spec.total_count
-
-
-def _library_size(item: InputSpec, spec: QuerySpec) -> int:
-    if item.counts is None or spec.fixed_total_count:
-        return spec.total_count
-    return int(item.counts.sum())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.database.queries.idempotency import hold_key, kept_key, save_key
 from shared.errors import IdempotencyKeyInUse, IdempotencyKeyReused
+from shared.sheets.asked import OF_ROWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,16 @@ class SubmitKey:
 def digest_of_query(public_id: str, query: Any) -> str:
     """SHA-256 in hex of a model's id and a parsed query, whatever the order of its keys. For a thread."""
     return sha256(public_id.encode() + b"\n" + orjson.dumps(query, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def digest_of_content(public_id: str, query: Mapping[str, Any], stored: Sequence[str]) -> str:
+    """SHA-256 in hex of all that a query asks for but its seed. For a thread.
+
+    `stored` are the digests of the inputs of a large one, whatever form they came in.
+    """
+    apart = {"seed", *(OF_ROWS if stored else ())}
+    options = {name: value for name, value in query.items() if name not in apart}
+    return digest_of_query(public_id, [options, *stored])
 
 
 async def earlier_job(session: AsyncSession, key: SubmitKey) -> UUID | None:

@@ -12,12 +12,13 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.services.results import PartRef, why_ended
+from api.services.results import why_ended
 from shared.database.engines import async_transaction
 from shared.database.queries.jobs import done_chunks, job_by_id
 from shared.database.tables import Chunk
 from shared.errors import DatabaseUnavailable, JobFailed, JobNotFound, ResultLate
 from shared.jobs.states import FINAL_JOB_STATES, JobState
+from shared.results.stored import PartRef
 
 log = structlog.get_logger()
 

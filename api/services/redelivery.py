@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.services.endpoints import require_enabled
+from api.services.endpoints import require_enabled, send_now
 from shared.database.queries import delivery_log
 from shared.database.tables import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from shared.errors import DeliveryNotFound, DeliveryUnderWay
@@ -39,16 +39,16 @@ async def attempts_of(session: AsyncSession, delivery: WebhookDelivery) -> Seque
 async def redeliver(session: AsyncSession, delivery: WebhookDelivery, endpoint: WebhookEndpoint) -> None:
     """Have a delivery sent again, whatever came of it. Raises EndpointUnfit and DeliveryUnderWay."""
     require_enabled(endpoint)
+    await send_now(session, endpoint)
     if not (await session.scalars(delivery_log.send_again([delivery.id]))).all():
         raise DeliveryUnderWay(f"Delivery {delivery.id} is sent at this moment. Ask again in some seconds.")
-    await session.execute(delivery_log.wake_senders())
     await session.refresh(delivery)
 
 
 async def recover(session: AsyncSession, endpoint: WebhookEndpoint, since: datetime) -> tuple[int, bool]:
     """Have what failed since then sent again: how many, and whether there are more. Raises EndpointUnfit."""
     require_enabled(endpoint)
+    await send_now(session, endpoint)
     found = (await session.scalars(delivery_log.failed_since(endpoint.id, since, AT_ONCE + 1))).all()
     again = (await session.scalars(delivery_log.send_again(found[:AT_ONCE]))).all()
-    await session.execute(delivery_log.wake_senders())
     return len(again), len(found) > AT_ONCE

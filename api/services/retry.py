@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.services.reproduce import Original, input_of, read_original, stored_input
 from shared.database.queries.jobs import inputs_of_job
 from shared.database.tables import Job, JobInput
-from shared.errors import InputDamaged, NothingToRetry
+from shared.errors import NothingToRetry
 from shared.jobs.lanes import Lane
 from shared.jobs.states import FINAL_JOB_STATES, JobState
 from shared.queries.requests import RequestType
-from shared.queries.spec import Counts, Coverage, InputSpec, Placement, QuerySpec, SamplingStrategy
+from shared.queries.spec import Counts, QuerySpec, SamplingStrategy
 from shared.results.specimens import INPUTS_AT_ONCE, decode_specimens, specimens_key
 from shared.storage.port import Storage
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A job and those of its inputs that have no samples, or not all of them."""
+    """A job and those of its inputs that have no samples, or not all of them.
+
+    `whole` is a large job, whose inputs are no rows, where all of it failed.
+    """
 
     job: Job
     inputs: tuple[JobInput, ...]
+    whole: Original | None = None
 
 
 async def failed_of(session: AsyncSession, job: Job) -> Failed:
@@ -41,6 +45,8 @@ async def failed_of(session: AsyncSession, job: Job) -> Failed:
     inputs = (await session.scalars(inputs_of_job(job.id))).all()
     failed = tuple(row for row in inputs if row.error is not None)
     if job.state == JobState.FAILED and not failed:
+        if job.sheets and job.deleted_at is None:
+            return Failed(job, (), await read_original(session, job))
         failed = tuple(inputs)
     if not failed:
         raise NothingToRetry(f"No input of query {job.id} failed, or its inputs were deleted.")
@@ -59,7 +65,9 @@ def spec_of(failed: Failed, storage: Storage, num_genes: int) -> QuerySpec:
     return QuerySpec(
         model_id=job.model_id,
         sampling_strategy=SamplingStrategy(job.sampling_strategy),
-        inputs=tuple(_input(row, own) for row, own in zip(failed.inputs, counts, strict=True)),
+        inputs=tuple(
+            replace(input_of(row), counts=own) for row, own in zip(failed.inputs, counts, strict=True)
+        ),
         total_count=job.total_count,
         deterministic_latents=job.deterministic_latents,
         seed=job.seed,
@@ -84,30 +92,12 @@ def inherited(job: Job) -> dict[str, Any]:
     }
 
 
-def _input(row: JobInput, counts: Counts | None) -> InputSpec:
-    placements = {
-        name: Placement(Coverage(place["coverage"]), tuple(place["terms"]), place["distance"])
-        for name, place in row.placements.items()
-    }
-    return InputSpec(row.conditions, placements, row.num_samples, counts)
-
-
 def _counts(failed: Failed, storage: Storage, num_genes: int) -> Sequence[Counts]:
     """The counts [G] that each failed input brought along, read an object at a time."""
     found = []
     for number, rows in groupby(failed.inputs, lambda row: row.position // INPUTS_AT_ONCE):
         first = number * INPUTS_AT_ONCE
-        stored = _stored(storage, specimens_key(failed.job.id, first), failed.job.input_digests[number])
+        stored = stored_input(storage, specimens_key(failed.job.id, first), failed.job.input_digests[number])
         counts = decode_specimens(stored, num_genes)
         found += [counts[row.position - first] for row in rows]
     return found
-
-
-def _stored(storage: Storage, key: str, digest: str) -> bytes:
-    try:
-        data = storage.get(key)
-    except KeyError:
-        raise InputDamaged(f"The stored counts {key} are missing. Submit the query again.") from None
-    if hashlib.sha256(data).hexdigest() != digest:
-        raise InputDamaged(f"The stored counts {key} were changed. Submit the query again.")
-    return data

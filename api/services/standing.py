@@ -8,6 +8,7 @@ from statistics import median
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.services.comparison import Reproduction
 from api.services.estimate import RECENT_JOBS
 from api.services.status import why_it_waits
 from shared.database.queries.diagnosis import clock
@@ -43,14 +44,12 @@ class Standing:
     ahead: Ahead | None = None
     ends_at: datetime | None = None
     failures: tuple[Failure, ...] = ()
+    reproduces: Reproduction | None = None
 
 
 async def standing_of(session: AsyncSession, job: Job) -> Standing:
     """How a job stands now. Raises DatabaseUnavailable."""
-    failures: tuple[Failure, ...] = ()
-    if job.samples_failed or job.state == JobState.FAILED:
-        rows = await session.execute(failed_inputs(job.id, FAILURES_SHOWN))
-        failures = tuple(Failure(f"inputs[{position}]", reason or "") for position, reason in rows)
+    failures = await _failures(session, job)
     if job.state in FINAL_JOB_STATES:
         return Standing(failures=failures)
     ahead = None
@@ -58,6 +57,16 @@ async def standing_of(session: AsyncSession, job: Job) -> Standing:
         ahead = Ahead(*(await session.execute(ahead_of(job))).one())
     waiting_for = await why_it_waits(session, job)
     return Standing(waiting_for, ahead, await _ends_at(session, job, ahead), failures)
+
+
+async def _failures(session: AsyncSession, job: Job) -> tuple[Failure, ...]:
+    """Inputs that failed, and the first rows that were left out when the query was taken in; by position."""
+    lost = [(row["input_index"], row["message"]) for row in (job.rejected or {}).get("first", ())]
+    if job.samples_failed or job.state == JobState.FAILED:
+        rows = await session.execute(failed_inputs(job.id, FAILURES_SHOWN))
+        lost += [(position, reason or "") for position, reason in rows]
+    first = sorted(lost)[:FAILURES_SHOWN]
+    return tuple(Failure(f"inputs[{position}]", reason) for position, reason in first)
 
 
 async def _ends_at(session: AsyncSession, job: Job, ahead: Ahead | None) -> datetime | None:

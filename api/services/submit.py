@@ -17,13 +17,14 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.services.understand import Understood
-from shared.catalog import Model
+from shared.catalog import GENES, VOCABULARY, Model
 from shared.database.queries.submitting import save_inputs, save_whole
 from shared.jobs.chunks import ChunkPlan, first_samples, plan_chunks
 from shared.jobs.lanes import Lane
 from shared.queries.requests import RequestType
 from shared.queries.spec import InputSpec, QuerySpec
 from shared.results.specimens import INPUTS_AT_ONCE, encode_specimens, specimens_key
+from shared.sheets.taking_in import TakenIn
 from shared.storage.port import Storage
 
 SEEDS = 1 << 63
@@ -61,17 +62,23 @@ class PreparedJob:
     webhook_url: str | None = None
 
 
-def prepare_job(understood: Understood, model: Model, workspace_id: int, policy: SubmitPolicy) -> PreparedJob:
-    """The rows of a query. An open seed is drawn here and kept, so that every result can be repeated."""
-    job_id, spec = uuid4(), understood.spec
+def prepare_job(
+    understood: Understood, model: Model, workspace_id: int, policy: SubmitPolicy, job_id: UUID | None = None
+) -> PreparedJob:
+    """The rows of a query. An open seed is drawn here and kept, so that every result can be repeated.
+
+    The inputs of one that was taken in lie in the storage already, under the id that the job then has.
+    """
+    job_id, spec, samples = job_id or uuid4(), understood.spec, understood.extent.samples
     objects = dict(_objects(job_id, spec.inputs))
-    chunks = tuple(plan_chunks(spec.num_samples, chunk_size(spec, model, policy.samples_per_chunk)))
+    chunks = tuple(plan_chunks(samples, chunk_size(spec, model, policy.samples_per_chunk)))
     values = {
         "id": job_id,
         "workspace_id": workspace_id,
         "model_id": spec.model_id,
         "model_version": model.manifest.version,
         "weights_digest": model.manifest.weights_digest,
+        "model_digests": _model_digests(model),
         "request_type": str(spec.request_type),
         "sampling_strategy": str(spec.sampling_strategy),
         "total_count": spec.total_count,
@@ -82,24 +89,40 @@ def prepare_job(understood: Understood, model: Model, workspace_id: int, policy:
         "seed": secrets.randbelow(SEEDS) if spec.seed is None else spec.seed,
         "source": spec.source,
         "request_id": structlog.contextvars.get_contextvars().get("request_id"),
-        "lane": str(lane_of(spec, policy.interactive_samples)),
+        "lane": str(lane_of(spec, samples, policy.interactive_samples)),
         "deadline": spec.deadline,
         "cancel_after": policy.cancel_after,
         "client_metadata": dict(spec.client_metadata),
-        "samples_total": spec.num_samples,
+        "samples_total": samples,
         "chunks_total": len(chunks),
         "chunks_open": len(chunks),
         "webhook_events": list(spec.webhook_events),
         "warnings": understood.warnings,
         "coverage": understood.coverage.to_json(),
         "kept_for": spec.expires_in or policy.result_lifetime,
+        "custom_ids": understood.extent.named,
+        **(_kept_elsewhere(understood.taken_in) if understood.taken_in else {}),
     }
     return PreparedJob(job_id, spec.model_id, values, spec.inputs, chunks, objects, spec.webhook_url)
 
 
-def lane_of(spec: QuerySpec, interactive_samples: int) -> Lane:
+def _model_digests(model: Model) -> dict[str, str]:
+    digests = model.manifest.digests
+    return {"vocabulary": digests[VOCABULARY], "genes": digests[GENES]}
+
+
+def _kept_elsewhere(taken_in: TakenIn) -> dict[str, Any]:
+    """The columns that say where the inputs of a large query are, and what of it was left out."""
+    return {
+        "sheets": [sheet.to_json() for sheet in taken_in.writer.sheets],
+        "input_digests": taken_in.writer.input_digests,
+        "rejected": taken_in.rejected.to_json() if taken_in.rejected else None,
+    }
+
+
+def lane_of(spec: QuerySpec, samples: int, interactive_samples: int) -> Lane:
     """The lane that a query asks for, or the one that fits its size."""
-    return spec.priority or (Lane.INTERACTIVE if spec.num_samples <= interactive_samples else Lane.BULK)
+    return spec.priority or (Lane.INTERACTIVE if samples <= interactive_samples else Lane.BULK)
 
 
 def chunk_size(spec: QuerySpec, model: Model, asked: int | None) -> int:
@@ -131,7 +154,7 @@ async def save_prepared(session: AsyncSession, job: PreparedJob) -> bool:
     """
     structlog.contextvars.bind_contextvars(job=str(job.id))
     # The rest of a large query follows in the same transaction, so that the event loop gets its turn between.
-    first, *others = _batches(job)
+    first, *others = _batches(job) if job.inputs else [[]]
     statement, values = save_whole(job.values, first, [asdict(plan) for plan in job.chunks])
     if await session.scalar(statement, values) is None:
         return False
@@ -152,6 +175,7 @@ def _batches(job: PreparedJob) -> Iterator[list[dict[str, Any]]]:
                 "num_samples": item.num_samples,
                 "conditions": dict(item.metadata),
                 "placements": {name: asdict(place) for name, place in item.placements.items()},
+                "custom_id": item.custom_id or None,
             }
             for position, item in enumerate(inputs, begin)
         ]

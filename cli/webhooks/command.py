@@ -8,14 +8,15 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from cli.client import Client
 from cli.console import say
+from cli.machine.ports import LOCALHOST
 from cli.options import DEFAULT_URL, Key, Url
 from cli.webhooks.inbox import Forward, Inbox
 from cli.webhooks.listening import Wanted, hear
 from cli.webhooks.log import delivery_table, endpoint_table, print_table
 from cli.webhooks.request import Request
 from cli.webhooks.verifying import judge
+from genequeue.client import Client
 from shared.errors import SetupError
 from shared.webhooks.keys import read_verifier
 
@@ -29,6 +30,9 @@ Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=200, help="So ma
 
 @app.command()
 def listen(
+    host: Annotated[
+        str, typer.Option(help="The address of this machine that receives, and that the API calls.")
+    ] = LOCALHOST,
     port: Annotated[
         int | None, typer.Option(help="The receiver's port. [default: a free one]", min=1024, max=65535)
     ] = None,
@@ -48,7 +52,7 @@ def listen(
 ) -> None:
     """Receive webhooks on this machine, verify and print them, until Ctrl-C."""
     inbox = Inbox(Console(highlight=False), Forward.read(forward) if forward else None, _folder(save))
-    hear(Client(url, key), Wanted(port, tuple(event or ()), tuple(model or ()), public_url), inbox)
+    hear(Client(url, key), Wanted(host, port, tuple(event or ()), tuple(model or ()), public_url), inbox)
 
 
 @app.command()

@@ -8,16 +8,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
-from cli.client import Client
 from cli.console import complain, say
 from cli.machine.interrupts import Interrupts, StopRequested
 from cli.machine.ports import LOCALHOST, free_ports, listen
 from cli.webhooks.inbox import Inbox
 from cli.webhooks.receiver import receiving
-from shared.errors import GeneQueueError, InvalidInput, SetupError
+from genequeue.client import Client, QueryRefused
+from shared.errors import GeneQueueError, SetupError
 from shared.webhooks.keys import Secret
 
 _PING_WITHIN = 10.0  # seconds
@@ -30,6 +31,7 @@ _ROUTE = "/api/webhook-endpoints"
 class Wanted:
     """What somebody asked for who typed `genequeue webhooks listen`."""
 
+    host: str = LOCALHOST
     port: int | None = None
     events: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
@@ -38,14 +40,8 @@ class Wanted:
 
 def hear(client: Client, wanted: Wanted, inbox: Inbox) -> None:
     """Receive until Ctrl-C or SIGTERM. Raises GeneQueueError."""
-    if wanted.public_url is None and not is_this_machine(urlsplit(client.url).hostname or ""):
-        raise SetupError(
-            f"{client.url} is another machine, and does not find this receiver at {LOCALHOST}. Run the "
-            "command there; or lead a public https address here, with a tunnel to the --port that you "
-            "choose, and name it with --public-url."
-        )
     port = wanted.port or free_ports(1)[0]
-    address = wanted.public_url or f"http://{LOCALHOST}:{port}/"
+    address = wanted.public_url or _address(client.url, wanted.host, port)
     endpoint = {
         "url": address,
         "description": f"genequeue webhooks listen, on {socket.gethostname()}",
@@ -54,12 +50,33 @@ def hear(client: Client, wanted: Wanted, inbox: Inbox) -> None:
     }
     # The door is open before anybody is told of it.
     with (
-        receiving(listen(LOCALHOST, port), inbox.answer),
+        receiving(listen(wanted.host, port), inbox.answer),
         _registered(client, endpoint) as (made, interrupts),
     ):
         inbox.verifier.set_result(Secret.read(made["secret"]))
         _tell(made, wanted, inbox)
         _wait(interrupts, client, made, inbox)
+
+
+def _address(api_url: str, host: str, port: int) -> str:
+    """Where the API finds this receiver. Raises SetupError where it cannot."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        address = None
+    if address is not None and address.is_unspecified:
+        raise SetupError(
+            f"--host {host} is every address of this machine. Name the one that the API finds, or add "
+            "--public-url with what leads here."
+        )
+    if address is not None and address.is_loopback and not is_this_machine(urlsplit(api_url).hostname or ""):
+        raise SetupError(
+            f"{api_url} is another machine, and does not find this receiver at {host}. Run the command "
+            "there; or name this machine's address in a network of both with --host, which "
+            "GENEQUEUE_WEBHOOK_ALLOWED_NETWORKS of the API and its workers must hold; or lead a public https "
+            "address here, with a tunnel to the --port that you choose, and name it with --public-url."
+        )
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
 def is_this_machine(host: str) -> bool:
@@ -117,7 +134,7 @@ def _delete(client: Client, endpoint_id: str) -> None:
 def _register(client: Client, endpoint: dict[str, Any]) -> dict[str, Any]:
     try:
         made: dict[str, Any] = client.post(_ROUTE, endpoint)
-    except InvalidInput as refused:
+    except QueryRefused as refused:
         said = [fault.message for fault in refused.faults if fault.path == "url"]
         if not said:
             raise

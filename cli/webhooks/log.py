@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from cli.client import Client
+from genequeue.client import Client
 
 _NARROWEST = 190  # columns: ids are there to be copied, so that lines wrap and nothing is cut
 

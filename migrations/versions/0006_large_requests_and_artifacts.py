@@ -20,6 +20,7 @@ def upgrade() -> None:
     _extend_jobs()
     _create_uploads()
     _create_artifacts()
+    op.add_column("webhook_endpoints", sa.Column("resting_until", sa.DateTime(timezone=True), nullable=True))
 
 
 def _extend_jobs() -> None:
@@ -27,6 +28,7 @@ def _extend_jobs() -> None:
     op.add_column("jobs", sa.Column("custom_ids", sa.Boolean(), server_default="false", nullable=False))
     op.add_column("jobs", sa.Column("rejected", postgresql.JSONB(), nullable=True))
     op.add_column("jobs", sa.Column("query_digest", sa.Text(), nullable=True))
+    op.add_column("jobs", sa.Column("model_digests", postgresql.JSONB(), server_default="{}", nullable=False))
     op.add_column("jobs", sa.Column("manifest_sha256", sa.Text(), nullable=True))
     op.add_column("jobs", sa.Column("reproduces_id", sa.Uuid(), nullable=True))
     op.create_foreign_key(

@@ -9,11 +9,11 @@ from shared.errors import Fault, QueryRejected
 from shared.ontology.terms import Ontologies
 from shared.queries.faults import Faults, listed, shown
 from shared.queries.forms import FORMS
-from shared.queries.inputs import InputReader
+from shared.queries.inputs import INPUTS, InputReader
 from shared.queries.metadata import MetadataReader
-from shared.queries.options import INPUTS, read_options
+from shared.queries.options import read_options
 from shared.queries.rules import ModelRules
-from shared.queries.spec import QuerySpec
+from shared.queries.spec import InputSpec, QuerySpec
 
 
 def check_query(body: object, rules: ModelRules, ontologies: Ontologies) -> QuerySpec:
@@ -26,12 +26,24 @@ def check_query(body: object, rules: ModelRules, ontologies: Ontologies) -> Quer
     options = read_options(body, rules, faults)
     inputs = InputReader(rules, MetadataReader(rules, ontologies, faults), faults).read(body.get(INPUTS))
     faults.raise_any()
+    described = next((index for index, item in enumerate(inputs) if item.metadata), None)
+    return spec_of(options, rules, inputs, described)
+
+
+def spec_of(
+    options: Mapping[str, Any], rules: ModelRules, inputs: tuple[InputSpec, ...], described: int | None
+) -> QuerySpec:
+    """The spec of options that were read and of inputs; none of those where they are kept elsewhere.
+
+    `described` is the index of the first input with metadata.
+    """
+    form = FORMS[rules.request_type]
     settled = {"total_count": rules.default_total_count, **form.complete(options)}
     return QuerySpec(
         model_id=rules.public_id,
         inputs=inputs,
         request_type=rules.request_type,
-        notes=(*form.notes(options, inputs), *_webhook_notes(options)),
+        notes=(*form.notes(options, described), *_webhook_notes(options)),
         **settled,
     )
 

@@ -15,11 +15,12 @@ RAW = "Send the raw counts of one sample: not normalised, not logged."
 
 def read_counts(value: object, rules: ModelRules) -> Counts:
     """The counts of one sample, int32 [G]. A lone number is a list of one, as R writes it; 10.0 is a count.
+    A file that holds numbers as such gives an array.
 
     Raises InvalidInput, naming the first number that is no count, or what else makes this no sample.
     """
     numbers = [value] if isinstance(value, int | float) else value
-    if numbers is None or not isinstance(numbers, list):
+    if numbers is None or not isinstance(numbers, list | np.ndarray):
         said = "counts are required" if numbers is None else f"{shown(numbers)} is sent"
         asked = (
             f" For samples that metadata alone describe, query {rules.model_id}." if numbers is None else ""
@@ -30,6 +31,7 @@ def read_counts(value: object, rules: ModelRules) -> Counts:
     most = rules.limits.total_count
     counts = _at_once(numbers, most)
     if counts is None:
+        numbers = numbers if isinstance(numbers, list) else numbers.tolist()
         place = next(place for place, number in enumerate(numbers) if not _is_count(number, most))
         raise InvalidInput(
             f"{shown(numbers[place])} at place {place:,} (the first is 0) is not a whole number from 0 to "
@@ -42,9 +44,9 @@ def read_counts(value: object, rules: ModelRules) -> Counts:
     return counts.astype(np.int32)
 
 
-def _at_once(numbers: list[object], most: int) -> NDArray[np.int64] | None:
+def _at_once(numbers: list[object] | NDArray[np.generic], most: int) -> NDArray[np.int64] | None:
     """All the numbers, if each of them is a count; None otherwise."""
-    if not set(map(type, numbers)) <= {int, float}:  # neither texts nor true and false
+    if isinstance(numbers, list) and not set(map(type, numbers)) <= {int, float}:  # nor true and false
         return None
     try:
         given = np.array(numbers)

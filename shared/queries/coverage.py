@@ -5,7 +5,7 @@ A summary of a checked query. Pure; knows no rows, and no sentences for people.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from shared.queries.spec import Coverage, InputSpec, Placement, QuerySpec
 from shared.queries.vocabulary import Vocabulary
 
 MOST_VALUES = 1_000
+MOST_KEPT = 50_000  # while a query is read; of free texts, a million may differ
 # What a reader should see first, and what is left out last.
 _GRAVEST_FIRST = (Coverage.UNKNOWN, Coverage.ANCESTOR, Coverage.NOT_INFORMATIVE, Coverage.EXACT)
 
@@ -59,10 +60,41 @@ class CoverageSummary:
 
 def coverage_of(spec: QuerySpec, vocabulary: Vocabulary, label_of: Labels) -> CoverageSummary:
     """The summary of a checked query; at most 1,000 values, in the order of the query within a coverage."""
-    found = sorted(_distinct(spec.inputs), key=lambda each: _GRAVEST_FIRST.index(each.place.coverage))
-    listed = found[:MOST_VALUES]
-    values = tuple(each.described(vocabulary, label_of) for each in listed)
-    return CoverageSummary(values, len(found) - len(listed))
+    gathered = CoverageOfInputs()
+    for index, item in enumerate(spec.inputs):
+        gathered.add(index, item)
+    return gathered.summary(vocabulary, label_of)
+
+
+class CoverageOfInputs:
+    """What users wrote, each value once, while inputs go by: memory does not grow with them.
+
+    A cell line is placed differently where its tissue is given too. Beyond 50,000 different values, more are
+    only counted, each as often as it comes.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[str, str, Placement], _Occurrence] = {}
+        self._beyond = 0
+
+    def add(self, index: int, item: InputSpec) -> None:
+        """The values of one input, by its index in the query."""
+        for field, value in item.metadata.items():
+            key = (field, value, item.placements[field])
+            occurrence = self._seen.get(key)
+            if occurrence is None:
+                if len(self._seen) >= MOST_KEPT:
+                    self._beyond += 1
+                    continue
+                occurrence = self._seen[key] = _Occurrence(*key, index)
+            occurrence.inputs += 1
+
+    def summary(self, vocabulary: Vocabulary, label_of: Labels) -> CoverageSummary:
+        """At most 1,000 values, in the order of the query within a coverage."""
+        found = sorted(self._seen.values(), key=lambda each: _GRAVEST_FIRST.index(each.place.coverage))
+        listed = found[:MOST_VALUES]
+        values = tuple(each.described(vocabulary, label_of) for each in listed)
+        return CoverageSummary(values, len(found) - len(listed) + self._beyond)
 
 
 @dataclass(slots=True)
@@ -89,16 +121,3 @@ class _Occurrence:
             inputs=self.inputs,
             path=f"inputs[{self.first_input}].metadata.{self.field}",
         )
-
-
-def _distinct(inputs: Iterable[InputSpec]) -> Iterable[_Occurrence]:
-    """What the user wrote, each once. A cell line is placed differently where its tissue is given too."""
-    seen: dict[tuple[str, str, Placement], _Occurrence] = {}
-    for index, item in enumerate(inputs):
-        for field, value in item.metadata.items():
-            place = item.placements[field]
-            occurrence = seen.get((field, value, place))
-            if occurrence is None:
-                occurrence = seen[field, value, place] = _Occurrence(field, value, place, index)
-            occurrence.inputs += 1
-    return seen.values()

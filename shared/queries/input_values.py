@@ -10,6 +10,7 @@ import numpy as np
 from shared.errors import InvalidInput
 from shared.queries import scalars
 from shared.queries.counts import read_counts
+from shared.queries.custom_ids import MOST_CHARACTERS
 from shared.queries.faults import Faults, shown
 from shared.queries.fields import FIELD_NAMES
 from shared.queries.rules import ModelRules
@@ -18,7 +19,7 @@ from shared.queries.spec import Counts, Placement
 if TYPE_CHECKING:  # It stands on the ontologies, which a command that reads a model need not load.
     from shared.queries.metadata import MetadataReader
 
-METADATA, NUM_SAMPLES, COUNTS = "metadata", "num_samples", "counts"
+METADATA, NUM_SAMPLES, COUNTS, CUSTOM_ID = "metadata", "num_samples", "counts", "custom_id"
 _NOTHING = np.empty(0, np.int32)
 
 RawInput = Mapping[object, object]
@@ -62,3 +63,18 @@ class InputValues:
         except InvalidInput as refused:
             self._faults.add(f"{path}.{COUNTS}", str(refused))
             return _NOTHING
+
+    def custom_id(self, item: RawInput, path: str) -> str:
+        """What its owner calls the input; "" where that is nothing, or at fault."""
+        value = item.get(CUSTOM_ID)
+        if value is None:
+            return ""
+        try:
+            if not (written := scalars.text(value, MOST_CHARACTERS)):
+                raise InvalidInput(
+                    f"The id is empty: write 1 to {MOST_CHARACTERS} characters, or leave it out."
+                )
+        except InvalidInput as refused:
+            self._faults.add(f"{path}.{CUSTOM_ID}", str(refused))
+            return ""
+        return written

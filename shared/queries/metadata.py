@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import TypeVar
 
 from shared.errors import InvalidInput
 from shared.ontology.terms import Ontologies
@@ -15,9 +16,13 @@ from shared.queries.rules import ModelRules
 from shared.queries.spec import Coverage, Placement
 from shared.queries.term_ids import CELL_LINE, SEX, Reading, TermReader
 
+V = TypeVar("V")
+
 EXAMPLES = {"perturbation_dose": "10 um", "perturbation_time": "24 hours"}
 ANY_CASE = ("library_selection",)
+MOST_KEPT = 20_000  # readings of values at hand: free texts may all differ
 MISPLACED = {
+    "custom_id": "custom_id stands beside metadata, not in it: move it one level up.",
     "num_samples": "num_samples stands beside metadata, not in it: move it one level up.",
     "counts": "counts stand beside metadata, and only in queries to other models than this one: remove them.",
     "modality": "The modality is the model's own: choose it by the model id, and remove it here.",
@@ -88,10 +93,10 @@ class MetadataReader:
         except InvalidInput as refused:
             self._faults.add(key_path(path, field.name), str(refused))
             if isinstance(value, str):
-                self._refusals[field.name, value] = str(refused)
+                _keep(self._refusals, (field.name, value), str(refused))
             return None
         if isinstance(value, str):
-            self._readings[field.name, value] = reading
+            _keep(self._readings, (field.name, value), reading)
         return reading
 
     def _plain(self, field: MetadataField, value: object) -> Reading:
@@ -123,3 +128,10 @@ class MetadataReader:
             return MISPLACED[key]
         hint = meant(key, FIELD_NAMES) or f" The fields are {listed(FIELD_NAMES)}."
         return f"There is no metadata field {shown(key)}.{hint}"
+
+
+def _keep(kept: dict[tuple[object, str], V], key: tuple[object, str], value: V) -> None:
+    """Have it at hand; everything else is let go where that is too much."""
+    if len(kept) >= MOST_KEPT:
+        kept.clear()
+    kept[key] = value

@@ -16,11 +16,12 @@ from shared.queries import scalars, times
 from shared.queries.faults import Faults, key_path, listed, meant, shown
 from shared.queries.fields import FIELD_NAMES, LatentGroup
 from shared.queries.forms import FORMS
+from shared.queries.inputs import INPUTS
 from shared.queries.rules import ModelRules
 from shared.queries.spec import SamplingStrategy
 from shared.webhooks.destinations import Target
 
-INPUTS, STRATEGY, VERSION = "inputs", "sampling_strategy", "model_version"
+STRATEGY, VERSION = "sampling_strategy", "model_version"
 MOST_VERSIONS = 1_000_000
 LATENTS = tuple(map(str, LatentGroup))
 EVENTS = tuple(map(str, EventKind))

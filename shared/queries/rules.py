@@ -14,8 +14,8 @@ from shared.queries.vocabulary import Vocabulary
 class Limits:
     """The most that one query may ask for. Counts are 32-bit integers, and a seed is a 63-bit one."""
 
-    samples: int = 100_000
-    inputs: int = 100_000
+    samples: int = 1_000_000  # GENEQUEUE_MAX_SAMPLES
+    inputs: int = 1_000_000  # GENEQUEUE_MAX_INPUTS
     total_count: int = 2_000_000_000
     seed: int = 2**63 - 1
     text: int = 500  # characters of a free text

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,18 +54,25 @@ class Placement:
     terms: tuple[str, ...] = ()
     distance: int = 0
 
+    @classmethod
+    def from_json(cls, entry: Mapping[str, Any]) -> Self:
+        """Read what `asdict` made, as it is kept in rows."""
+        return cls(Coverage(entry["coverage"]), tuple(entry["terms"]), entry["distance"])
+
 
 @dataclass(frozen=True, slots=True)
 class InputSpec:
     """One condition: normalised metadata (only what was set), where it is placed, and how many samples.
 
-    `counts` is the sample that the input brings along, where the request type takes one.
+    `counts` is the sample that the input brings along, where the request type takes one; `custom_id` is its
+    owner's name for it, "" where there is none.
     """
 
     metadata: Mapping[str, str]
     placements: Mapping[str, Placement]
     num_samples: int
     counts: Counts | None = field(default=None, compare=False)
+    custom_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

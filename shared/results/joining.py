@@ -30,6 +30,7 @@ def join(first: Rows, second: Rows) -> Rows:
             modality=first.modality,
             latents=_by_name(first.latents, second.latents),
             counts=np.concatenate([first.counts, second.counts]),
+            custom_ids=None if first.custom_ids is None else [*first.custom_ids, *(second.custom_ids or ())],
         )
     raise AssertionError("rows of two kinds do not belong to one part")
 

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import orjson
 
-MANIFEST_VERSION = 1
+MANIFEST_VERSION = 2
 RESULTS = "results"  # above everything that belongs to results
 
 
@@ -30,7 +30,7 @@ class PartEntry:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An input whose samples are missing, or some of them, and why."""
+    """An input whose samples are missing, or some of them, or that was left out from the start, and why."""
 
     input_index: int
     reason: str
@@ -38,24 +38,33 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class ResultManifest:
-    """A whole result. The same query, seed, weights and device kind give the same parts."""
+    """A whole result. The same query, seed, weights and device kind give the same parts.
+
+    `query_sha256` is of all that was asked but the seed. `failures` names of the `rejected_rows`, which were
+    left out before anything ran, the first only.
+    """
 
     job_id: str
     model_id: str
     model_version: int
     weights_sha256: str
+    vocabulary_sha256: str | None
+    genes_sha256: str | None
     request_type: str
     sampling_strategy: str
     total_count: int
     deterministic_latents: bool
     conditioning: Sequence[str]
     fixed_total_count: bool
+    query_sha256: str | None
     seed: int
     num_samples: int
+    custom_ids: bool
     warnings: Sequence[str]
     coverage: Sequence[Mapping[str, Any]]
     parts: Sequence[PartEntry]
     failures: Sequence[Failure] = ()
+    rejected_rows: int = 0
 
     def to_json(self) -> bytes:
         """The manifest as stored."""

@@ -5,7 +5,7 @@ Byte-stream-split with zstd 1 keeps 20,000 genes 4.4 times smaller than raw; equ
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +17,11 @@ from shared.queries.fields import FIELD_NAMES
 
 # Every row has all of these, as strings: "" where the query left a field open.
 METADATA_COLUMNS = (*FIELD_NAMES, "modality", "coverage")
+CUSTOM_ID = "custom_id"  # what the query calls a row's input; in all parts of a job, or in none
 LATENT_GROUPS = ("biological", "technical", "perturbation")
 COUNTS = "counts"
+# Small enough for a core's cache: splitting and compressing a page is a fifth faster, the part 1 % larger.
+_PAGE_BYTES = 256 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,8 @@ class Samples:
     """The samples of one chunk, in order.
 
     `counts` is int32 [N, G]; `latents` maps a group to float32 [N, d]; `metadata` holds one mapping per
-    condition and `condition_of` int [N] says which one a sample has.
+    condition and `condition_of` int [N] says which one a sample has. Of a query whose inputs have ids of
+    their own, every mapping has a `custom_id`.
     """
 
     input_index: NDArray[np.int64]
@@ -40,6 +44,11 @@ class Samples:
 def latent_column(group: str) -> str:
     """The name of a latent's column."""
     return f"{group}_latent"
+
+
+def metadata_names(columns: Collection[str]) -> tuple[str, ...]:
+    """The columns of a part that are metadata, given the names of all of them."""
+    return (*METADATA_COLUMNS, CUSTOM_ID) if CUSTOM_ID in columns else METADATA_COLUMNS
 
 
 def part_table(samples: Samples) -> pa.Table:
@@ -58,7 +67,8 @@ def part_table(samples: Samples) -> pa.Table:
 
 def metadata_columns(rows: Sequence[Mapping[str, str]]) -> dict[str, pa.Array]:
     """All the metadata of rows, by column; "" where a row says nothing."""
-    return {name: pa.array([row.get(name, "") for row in rows], pa.string()) for name in METADATA_COLUMNS}
+    names = metadata_names(rows[0] if rows else ())
+    return {name: pa.array([row.get(name, "") for row in rows], pa.string()) for name in names}
 
 
 def latent_columns(latents: Mapping[str, NDArray[np.float32]]) -> dict[str, pa.Array]:
@@ -74,12 +84,13 @@ def encode_part(table: pa.Table) -> bytes:
         sink,
         compression="zstd",
         compression_level=1,
-        use_dictionary=[name for name in METADATA_COLUMNS if name in table.column_names],
+        use_dictionary=[name for name in metadata_names(table.column_names) if name in table.column_names],
         column_encoding={
             f"{column.name}.list.element": "BYTE_STREAM_SPLIT"
             for column in table.schema
             if pa.types.is_list(column.type)
         },
+        data_page_size=_PAGE_BYTES,
         write_statistics=False,
         store_schema=table.schema.metadata is not None,
     )

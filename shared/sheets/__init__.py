@@ -1,1 +1,1 @@
-"""The conditions of a large request: read from what was sent, checked row by row, kept in sheets."""
+"""The conditions of large requests: read as rows, checked one by one, kept in the storage as sheets."""

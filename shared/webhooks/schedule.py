@@ -56,10 +56,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What becomes of a delivery, and after how long it is tried again."""
+    """What becomes of a delivery, after how long it is tried again, and how long its endpoint is to rest."""
 
     verdict: Verdict
     wait: timedelta = timedelta()
+    rest: timedelta = timedelta()
 
 
 def decide(answer: Answer, attempts: int, most: int, chance: float) -> Decision:
@@ -71,9 +72,8 @@ def decide(answer: Answer, attempts: int, most: int, chance: float) -> Decision:
         return Decision(Verdict.DELIVERED)
     if answer.status == HTTPStatus.GONE:
         return Decision(Verdict.GONE)
+    asked = answer.wish if answer.wish is not None and answer.status in _SLOW_DOWN else timedelta()
+    rest = min(asked, _LONGEST_WISH)
     if attempts >= min(most, MOST_ATTEMPTS):
-        return Decision(Verdict.FAILED)
-    wait = WAITS[attempts] * (1 + _JITTER * chance)
-    if answer.wish is not None and answer.status in _SLOW_DOWN:
-        wait = max(wait, min(answer.wish, _LONGEST_WISH))
-    return Decision(Verdict.AGAIN, wait)
+        return Decision(Verdict.FAILED, rest=rest)
+    return Decision(Verdict.AGAIN, max(WAITS[attempts] * (1 + _JITTER * chance), rest), rest)

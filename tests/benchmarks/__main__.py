@@ -13,7 +13,11 @@ from tests.benchmarks import (
     bench_cancel,
     bench_claims,
     bench_engine,
+    bench_forms,
+    bench_intake,
+    bench_large,
     bench_one_sample,
+    bench_peers,
     bench_service,
     bench_submits,
     bench_webhooks,
@@ -31,6 +35,10 @@ def main() -> None:
         bench_claims,
         bench_cancel,
         bench_webhooks,
+        bench_peers,
+        bench_intake,
+        bench_forms,
+        bench_large,
     ):
         print(as_markdown(benchmark.measure()), flush=True)
         print()

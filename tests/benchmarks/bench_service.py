@@ -1,4 +1,7 @@
-"""The service beside its parts, in one run: start, latency, throughput, what the API process costs."""
+"""The service beside its parts, in one run: start, latency of one sample, what the API process costs.
+
+Throughput is `bench_large`'s.
+"""
 
 from __future__ import annotations
 
@@ -6,29 +9,23 @@ import os
 import subprocess
 import sys
 import time
-from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
-import numpy as np
+import httpx
 import psutil
 
-from cli.client import Client
 from shared.catalog import Catalog
-from shared.results.part import LATENT_GROUPS, Samples, encode_part, part_table
 from shared.settings import MODELS_OF_THIS_CHECKOUT
+from tests.benchmarks.alone import open_engine
+from tests.benchmarks.customer import Customer
 from tests.benchmarks.report import Row
-from tests.benchmarks.samples import LIVER, batch_of, query_of
+from tests.benchmarks.samples import batch_of, query_of
 from tests.benchmarks.timing import milliseconds, quantile
 from tests.support.machine import Machine
-from worker.inference.batch import Generated
-from worker.inference.devices import choose_device
 from worker.inference.engine import Engine
 
 MODEL = "gem-1-bulk"
-SAMPLES = 5_000
-CHUNK = 500
 
 
 def measure() -> list[Row]:
@@ -36,11 +33,10 @@ def measure() -> list[Row]:
     with TemporaryDirectory(prefix="genequeue-bench-") as name:
         folder = Path(name)
         folder.chmod(0o711)
-        engine = Engine.open(Catalog.open(MODELS_OF_THIS_CHECKOUT).get(MODEL), choose_device(None))
+        engine = open_engine(Catalog.open(MODELS_OF_THIS_CHECKOUT).get(MODEL))
         machine, rows = _start(folder / "data", "fresh", goal=10)
         try:
             rows += _latency(machine, engine)
-            rows += _throughput(machine, engine)
             rows += _api_process(machine)
         finally:
             machine.stop()
@@ -59,16 +55,12 @@ def _start(data_dir: Path, kind: str, goal: int) -> tuple[Machine, list[Row]]:
 
 def _latency(machine: Machine, engine: Engine, times: int = 60) -> list[Row]:
     """One sample, everything warm: through the service, and straight into the engine."""
-    client = Client(machine.url, machine.key)
-
-    def through_the_service(seed: int) -> None:
-        job_id = client.post(f"/api/models/{MODEL}/predict", query_of(1, "mean estimation", seed))[
-            "modelQueryId"
-        ]
-        for _ in client.watch(job_id, every=0.005):
-            pass
-
-    service = milliseconds(through_the_service, times)
+    headers = {"Authorization": f"Bearer {machine.key}"}
+    with httpx.Client(base_url=machine.url, headers=headers, timeout=60) as http:
+        customer = Customer(http, MODEL)
+        service = milliseconds(
+            lambda seed: customer.ended(customer.submit(query_of(1, "mean estimation", seed))), times
+        )
     alone = milliseconds(lambda seed: engine.generate(batch_of(1, seed, False)), times)
     difference = quantile(service, 0.5) - quantile(alone, 0.5)
     return [
@@ -80,60 +72,6 @@ def _latency(machine: Machine, engine: Engine, times: int = 60) -> list[Row]:
             f"difference {difference:.0f} ms, goal 100",
         ),
     ]
-
-
-def _throughput(machine: Machine, engine: Engine) -> list[Row]:
-    """One query of 5,000 samples, beside the engine alone and the Parquet writer alone."""
-    rows = []
-    client = Client(machine.url, machine.key)
-    for strategy in ("mean estimation", "sample generation"):
-        job_id = client.post(f"/api/models/{MODEL}/predict", query_of(SAMPLES, strategy, 1))["modelQueryId"]
-        *_, last = client.watch(job_id, every=0.5)
-        if last["status"] != "ready":
-            raise RuntimeError(f"the query ended as {last}")
-        service = SAMPLES / _seconds_in_service(last)
-        engine_rate, generated = _engine_rate(engine, strategy == "sample generation")
-        writer_rate = _writer_rate(generated)
-        share = service / min(engine_rate, writer_rate)
-        rows += [
-            Row(f"{strategy}: service", f"{service:,.0f} samples/s"),
-            Row(f"{strategy}: engine alone", f"{engine_rate:,.0f} samples/s"),
-            Row(
-                f"{strategy}: Parquet writer alone",
-                f"{writer_rate:,.0f} samples/s",
-                f"service is {share:.2f} of the slower, goal 0.8",
-            ),
-        ]
-    return rows
-
-
-def _seconds_in_service(state: dict[str, Any]) -> float:
-    """From saved to ready, by the server's own clock: finer than any polling."""
-    saved, ready = (datetime.fromisoformat(state[name]) for name in ("created_at", "finished_at"))
-    return (ready - saved).total_seconds()
-
-
-def _engine_rate(engine: Engine, generation: bool) -> tuple[float, Generated]:
-    engine.generate(batch_of(CHUNK, 1, generation))
-    began = time.perf_counter()
-    for seed in range(4):
-        generated = engine.generate(batch_of(CHUNK, seed, generation))
-    return 4 * CHUNK / (time.perf_counter() - began), generated
-
-
-def _writer_rate(generated: Generated) -> float:
-    samples = Samples(
-        input_index=np.zeros(CHUNK, np.int64),
-        sample_index=np.arange(CHUNK),
-        condition_of=np.zeros(CHUNK, np.int64),
-        metadata=[{"tissue_ontology_id": LIVER}],
-        counts=generated.counts,
-        latents={group: generated.latents[group] for group in LATENT_GROUPS},
-    )
-    began = time.perf_counter()
-    for _ in range(4):
-        encode_part(part_table(samples))
-    return 4 * CHUNK / (time.perf_counter() - began)
 
 
 def _api_process(machine: Machine) -> list[Row]:

@@ -21,7 +21,7 @@ import pysynthbio
 from rich.console import Console
 from rich.table import Table
 
-from cli.client import Client
+from genequeue.client import Client
 from shared.errors import GeneQueueError
 from tests.demo.picture import draw, log_cpm
 from tests.demo.questions import MARKERS, NAMES, QUESTIONS, Question
@@ -67,6 +67,7 @@ def run(data_dir: Path) -> None:
         with told(client) as receiver:
             answers = {question.name: ask(question, client) for question in QUESTIONS}
             from_the_shell(QUESTIONS[1], machine)
+            kept(machine, client)
             receiver.show(console, len(QUESTIONS) + 1)
         show(answers, client)
     finally:
@@ -114,6 +115,14 @@ def from_the_shell(question: Question, machine: Machine) -> None:
     console.print(f"\n[bold]The same from the shell[/]: genequeue {' '.join(arguments)}")
     environment = {**os.environ, "GENEQUEUE_URL": machine.url, "GENEQUEUE_API_KEY": machine.key}
     subprocess.run([sys.executable, "-m", "cli.main", *arguments], check=True, env=environment)
+
+
+def kept(machine: Machine, client: Client) -> None:
+    """The last result as a folder of parts, and proof that every byte is what the server signed."""
+    newest = client.get("/api/model-queries", limit=1)["model_queries"][0]["id"]
+    folder = f"{OUTPUT / 'result'}/"
+    machine.talk("status", newest, "--output", folder)
+    console.print(machine.talk("verify", folder).strip())
 
 
 def show(answers: dict[str, Frames], client: Client) -> None:

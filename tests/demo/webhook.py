@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from standardwebhooks import WebhookVerificationError
 
-from cli.client import Client
+from genequeue.client import Client
 from shared.errors import SetupError
 from shared.webhooks.keys import Secret
 from tests.support.receivers import Receiver, receiver

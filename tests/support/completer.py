@@ -25,9 +25,11 @@ from shared.jobs.events import EventKind
 from shared.jobs.lanes import Turn
 from shared.queries.requests import RequestType
 from shared.results.forms import FORMS, Predictions
-from shared.results.manifest import manifest_key, part_key
-from shared.results.part import LATENT_GROUPS, Samples, encode_part
+from shared.results.manifest import part_key
+from shared.results.part import CUSTOM_ID, LATENT_GROUPS, Samples, encode_part
 from shared.storage.port import Storage
+from worker.generation.ending import Ended, end_chunk
+from worker.generation.sheets import conditions_of
 
 _LEASE = timedelta(minutes=1)
 
@@ -57,7 +59,7 @@ class Completer:
             statement = claims.lease(waiting, "completer", _LEASE)
             chunks = session.scalars(statement, execution_options={"populate_existing": True}).all()
             for job_id, number in session.execute(claims.start_jobs({chunk.job_id for chunk in chunks})):
-                session.execute(save_event(job_id, number, EventKind.RUNNING))
+                session.execute(*save_event(job_id, number, EventKind.RUNNING))
         return sorted(chunks, key=lambda chunk: chunk.id)
 
     def complete(self, chunk: Chunk, lost: int = 0) -> str:
@@ -70,12 +72,8 @@ class Completer:
         part = leases.StoredPart(key, len(data), hashlib.sha256(data).hexdigest(), "cpu")
         with transaction(self.engine) as session:
             session.execute(leases.complete_chunk(chunk.id, chunk.token, part, lost)).one()
-            job = session.scalars(ending.count_down(chunk.job_id, chunk.num_samples - lost, lost)).one()
-            progress = {"samples_done": job.samples_done, "samples_total": job.samples_total}
-            session.execute(save_event(job.id, job.events, EventKind.PROGRESS, progress))
-            if job.chunks_open == 0:
-                number = session.scalars(ending.make_ready(job.id, manifest_key(job.id, chunk.token))).one()
-                session.execute(save_event(job.id, number, EventKind.READY))
+            ended = Ended(chunk.job_id, chunk.token, chunk.num_samples - lost, lost, "It was lost.")
+            assert end_chunk(session, self.storage, ended)
         return key
 
     def fail(self, job_id: UUID, reason: str) -> None:
@@ -83,7 +81,7 @@ class Completer:
         with transaction(self.engine) as session:
             session.execute(ending.cancel_queued_chunks({job_id}))
             _, number = session.execute(ending.fail_jobs({job_id}, reason)).one()
-            session.execute(save_event(job_id, number, EventKind.FAILED, {"error": reason}))
+            session.execute(*save_event(job_id, number, EventKind.FAILED, {"error": reason}))
 
     def _part(self, chunk: Chunk) -> pa.Table:
         """Samples, or predictions of them: a half of all specimens is female, every second of them."""
@@ -102,13 +100,14 @@ class Completer:
                 modality="bulk",
                 latents=samples.latents,
                 counts=samples.counts,
+                custom_ids=_names(samples),
             )
         )
 
     def _samples(self, chunk: Chunk) -> Samples:
         with transaction(self.engine) as session:
-            statement = job_statements.inputs_of_chunks([chunk.id])
-            inputs = session.scalars(statement).all()
+            inputs = conditions_of(session, self.storage, chunk)
+            (job,) = session.scalars(job_statements.job_by_id(chunk.job_id))
         plan = ChunkPlan(chunk.position, chunk.first_sample, chunk.num_samples)
         runs = list(runs_of_chunk([i.first_sample for i in inputs], [i.num_samples for i in inputs], plan))
         condition_of = np.repeat([run.input_index for run in runs], [run.count for run in runs])
@@ -117,9 +116,19 @@ class Completer:
             input_index=np.array([inputs[index].position for index in condition_of]),
             sample_index=np.concatenate([np.arange(run.first, run.first + run.count) for run in runs]),
             condition_of=condition_of,
-            metadata=[{**item.conditions, "modality": "bulk"} for item in inputs],
+            metadata=[
+                {**row.metadata, "modality": "bulk", **({CUSTOM_ID: row.custom_id} if job.custom_ids else {})}
+                for row in inputs
+            ],
             counts=(1000 * places[:, None] + np.arange(self.genes)[None, :]).astype(np.int32),
             latents={
                 group: np.full((chunk.num_samples, 2), 0.5, dtype=np.float32) for group in LATENT_GROUPS
             },
         )
+
+
+def _names(samples: Samples) -> list[str] | None:
+    """What the query calls the input of each row; None where it has no names."""
+    if CUSTOM_ID not in samples.metadata[0]:
+        return None
+    return [samples.metadata[place][CUSTOM_ID] for place in samples.condition_of]

@@ -22,10 +22,13 @@ from shared.database.tables import Chunk, Event, Job
 from shared.jobs.chunks import first_samples, plan_chunks
 from shared.jobs.lanes import Lane
 from shared.queries.requests import RequestType
+from shared.queries.spec import Coverage, Placement
 from shared.results.specimens import INPUTS_AT_ONCE, encode_specimens, specimens_key
+from shared.sheets.sheet import SheetRef, SheetRow, encode_sheet, sheet_key
 from shared.storage.objects import ObjectStorage
+from worker.generation.conditions import columns_of
 
-LIVER = {"tissue_ontology_id": {"coverage": "exact", "terms": ["UBERON:0002107"], "distance": 0}}
+LIVER = {"tissue_ontology_id": Placement(Coverage.EXACT, ("UBERON:0002107",))}
 
 
 def save_job(
@@ -37,10 +40,17 @@ def save_job(
     workspace: str = "default",
     seed: int = 7,
     job_id: UUID | None = None,
+    rows: Sequence[SheetRow] | None = None,
+    sheets: ObjectStorage | None = None,
     **columns: Any,
 ) -> UUID:
-    """A queued job of inputs with these numbers of samples, all of liver; `columns` are more of the job's."""
+    """A queued job of inputs with these numbers of samples, all of liver; `columns` are more of the job's.
+
+    `rows` stand in for `sizes`; where `sheets`, the conditions lie there, three in each object.
+    """
     job_id = job_id or uuid4()
+    rows = conditions(sizes) if rows is None else rows
+    sizes = [row.num_samples for row in rows]
     plans = list(plan_chunks(sum(sizes), per_chunk))
     with transaction(engine) as session:
         workspace_id = session.scalars(ensure_workspace(workspace)).one()
@@ -59,21 +69,35 @@ def save_job(
             "chunks_total": len(plans),
             "chunks_open": len(plans),
             "kept_for": timedelta(days=1),
+            "custom_ids": any(row.custom_id for row in rows),
+            "sheets": store_sheets(sheets, job_id, rows) if sheets else [],
             **columns,
         }
-        rows = [
-            {
-                "position": position,
-                "first_sample": first,
-                "num_samples": size,
-                "conditions": {"tissue_ontology_id": "UBERON:0002107"},
-                "placements": LIVER,
-            }
-            for position, (first, size) in enumerate(zip(first_samples(sizes), sizes, strict=True))
-        ]
-        statement, parameters = save_whole(values, rows, [asdict(plan) for plan in plans])
+        inputs = [] if sheets else map(columns_of, rows)
+        statement, parameters = save_whole(values, inputs, [asdict(plan) for plan in plans])
         assert session.scalar(statement, parameters) == job_id
     return job_id
+
+
+def conditions(sizes: Sequence[int]) -> list[SheetRow]:
+    """Inputs with these numbers of samples, all of liver."""
+    metadata = {"tissue_ontology_id": "UBERON:0002107"}
+    return [
+        SheetRow(position, first, size, metadata, LIVER)
+        for position, (first, size) in enumerate(zip(first_samples(sizes), sizes, strict=True))
+    ]
+
+
+def store_sheets(storage: ObjectStorage, job_id: UUID, rows: Sequence[SheetRow]) -> list[dict[str, Any]]:
+    """Store conditions, three in each sheet; returns where they lie."""
+    stored = []
+    for number, first in enumerate(range(0, len(rows), 3)):
+        some, key = rows[first : first + 3], sheet_key(job_id, number)
+        data, samples = encode_sheet(some), sum(row.num_samples for row in some)
+        storage.put(key, data)
+        digest = hashlib.sha256(data).hexdigest()
+        stored.append(SheetRef(key, some[0].first_sample, samples, len(some), digest).to_json())
+    return stored
 
 
 def save_specimens_job(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ from pathlib import Path
 from cli.machine.folder import DataFolder
 from cli.machine.ports import free_ports
 from cli.machine.process import Child, Program, wait_until_ready
+from tests.support.commands import run_command
 
 ROOT = Path(__file__).resolve().parents[2]
 _PATIENCE = timedelta(minutes=2)
@@ -89,16 +89,12 @@ class Machine:
 
     def command(self, *arguments: str) -> str:
         """What `genequeue ... --data-dir <this one>` prints. Raises CalledProcessError."""
-        command = (*genequeue(*arguments), "--data-dir", str(self.data_dir))
-        return subprocess.run(
-            command, env=self._environment, capture_output=True, text=True, check=True
-        ).stdout
+        return _said(self._environment, *arguments, "--data-dir", str(self.data_dir))
 
     def talk(self, *arguments: str) -> str:
         """What `genequeue ...` prints for somebody who has its URL and a key. Raises CalledProcessError."""
         told = {**self._environment, "GENEQUEUE_URL": self.url, "GENEQUEUE_API_KEY": self.key}
-        command = genequeue(*arguments)
-        return subprocess.run(command, env=told, capture_output=True, text=True, check=True).stdout
+        return _said(told, *arguments)
 
     def kill(self, process: str, with_signal: signal.Signals = signal.SIGKILL) -> int:
         """Send a signal to one of its processes; returns the id that it had."""
@@ -142,6 +138,12 @@ def running_machine(data_dir: Path, **options: str) -> Iterator[Machine]:
 def genequeue(*arguments: str) -> tuple[str, ...]:
     """The command as an argument list."""
     return (sys.executable, "-m", "cli.main", *arguments)
+
+
+def _said(environment: Mapping[str, str], *arguments: str) -> str:
+    ran = run_command(environment, *arguments)
+    ran.check_returncode()
+    return ran.stdout
 
 
 def clean_environment(more: Mapping[str, str]) -> dict[str, str]:

@@ -13,19 +13,25 @@ from tests.support.api import SECRET
 from worker.tasks.posting import posted
 from worker.webhooks.delivering import Courier
 from worker.webhooks.payload import Links
-from worker.webhooks.post_office import AT_ONCE, PostOffice
+from worker.webhooks.post_office import ASIDE, AT_ONCE, PostOffice
 from worker.webhooks.sending import Sender
+from worker.webhooks.settling import Settler
 
 
 def post_office(
-    database_url: str, base_url: str, secret: str = SECRET, at_once: int = AT_ONCE
+    database_url: str,
+    base_url: str,
+    secret: str = SECRET,
+    at_once: int = AT_ONCE,
+    aside: int = ASIDE,
 ) -> AbstractContextManager[None]:
     """Deliveries are made in the block, to receivers on this machine, for the API of these."""
 
     def opened() -> PostOffice:
         database = async_engine(database_url)
         links = Links(base_url, LinkSigner(secret.encode(), timedelta(hours=1)))
-        courier = Courier(database, Sender(Rules.read(["127.0.0.0/8"])), Seal(secret.encode()), links)
-        return PostOffice(database, database_url, courier, at_once)
+        sender, seal = Sender(Rules.read(["127.0.0.0/8"])), Seal(secret.encode())
+        courier = Courier(database, sender, seal, links, Settler(database))
+        return PostOffice(database, database_url, courier, at_once, aside)
 
     return posted(opened)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cli.client import Client
+from genequeue.client import Client
 from tests.support.machine import Machine
 
 TISSUES = {
@@ -41,7 +41,7 @@ def cpm(machine: Machine, model_id: str, conditions: Mapping[str, dict[str, str]
         "inputs": [{"metadata": metadata, "num_samples": 5} for metadata in conditions.values()],
     }
     job_id = client.post(f"/api/models/{model_id}/predict", query)["modelQueryId"]
-    *_, last = client.watch(job_id)
+    *_, last = client.query(job_id).watch()
     assert last["status"] == "ready", last
     result = client.get(f"/api/model-queries/{job_id}/result", format="json")
     symbols = [gene["symbol"] for gene in client.get(f"/api/models/{model_id}/genes")["genes"]]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import anndata
@@ -14,6 +13,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from tests.support.commands import run_command
 from tests.support.machine import Machine
 
 QUERY = {
@@ -37,8 +37,7 @@ def genequeue(
     machine: Machine, *arguments: object, key: str | None = None
 ) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "GENEQUEUE_URL": machine.url, "GENEQUEUE_API_KEY": key or machine.key}
-    command = [sys.executable, "-m", "cli.main", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+    return run_command(environment, *arguments)
 
 
 def submit(machine: Machine, query: Path, output: Path) -> subprocess.CompletedProcess[str]:

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import httpx
 
-from cli.client import Client
+from genequeue.client import Client
 from tests.support.machine import Machine
 
 QUERY: dict[str, Any] = {
@@ -25,7 +25,7 @@ def submit(machine: Machine, request_id: str) -> str:
     headers = {"Authorization": f"Bearer {machine.key}", "X-Request-ID": request_id}
     answer = httpx.post(f"{machine.url}/api/models/gem-1-bulk/predict", json=QUERY, headers=headers)
     job = str(answer.raise_for_status().json()["modelQueryId"])
-    *_, last = Client(machine.url, machine.key).watch(job)
+    *_, last = Client(machine.url, machine.key).query(job).watch()
     assert last["status"] == "ready", last
     return job
 

@@ -271,10 +271,10 @@ def test_a_long_queue_lies_in_the_rows_and_the_broker_holds_a_few_messages_none_
 ) -> None:
     """Row 11: wake-ups do not pile up however long nobody hears them."""
     with stopped(stage, *WORKERS), stage.broker() as broker:
-        flood = save_job(rows, [20_000], per_chunk=1)
+        flood = save_job(rows, [5_000], per_chunk=1)
         before = int(broker.info("memory")["used_memory"])
         jobs = [caller.submit(number) for number in range(100)]
-        pause(stage, 5)  # upkeep sees 25 times that somebody waits
+        pause(stage, 2)  # upkeep sees ten times that somebody waits
         grown = int(broker.info("memory")["used_memory"]) - before
         reserved = broker.exists("unacked", "unacked_index")
         waiting = broker.lrange(GENERATION, 0, -1)
@@ -312,7 +312,7 @@ def test_a_worker_is_one_process_however_many_tasks_it_answers_and_its_connectio
     """Row 15: there is no fork that an engine could be made before."""
     pids, seen = [stage.pid(name) for name in WORKERS], set[int]()
     with stage.broker() as broker:
-        for number in range(60):
+        for number in range(20):
             caller.submit(number)
             broker.lpush(GENERATION, wake_up)
             seen |= {len(stage.family(name)) for name in WORKERS}

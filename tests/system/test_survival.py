@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cli.client import Client
+from genequeue.client import Client
 from tests.support.machine import Machine, running_machine
 
 SAMPLES = 3_000
@@ -21,8 +21,14 @@ QUERY: dict[str, Any] = {
         {"metadata": {"tissue_ontology_id": "UBERON:0000948"}, "num_samples": 1},
     ],
 }
-# Small chunks, so that there is a middle to be killed in.
-CHUNKS = {"GENEQUEUE_SAMPLES_PER_CHUNK": "250", "GENEQUEUE_BATCH_SAMPLES": "250"}
+# Small chunks, so that there is a middle to be killed in; and short leases, since somebody is.
+CHUNKS = {
+    "GENEQUEUE_SAMPLES_PER_CHUNK": "250",
+    "GENEQUEUE_BATCH_SAMPLES": "250",
+    "GENEQUEUE_LEASE": "PT3S",
+    "GENEQUEUE_HEARTBEAT": "PT0.6S",
+    "GENEQUEUE_SWEEP_INTERVAL": "PT0.5S",
+}
 
 
 def submit(client: Client, query: dict[str, Any] = QUERY) -> str:
@@ -30,14 +36,14 @@ def submit(client: Client, query: dict[str, Any] = QUERY) -> str:
 
 
 def wait_until_half_done(client: Client, job_id: str) -> None:
-    for state in client.watch(job_id, every=0.05):
+    for state in client.query(job_id).watch(every=0.05):
         if state["progress"]["samples_done"] >= SAMPLES // 4:
             assert state["status"] == "running", "the job ended before it could be disturbed"
             return
 
 
 def finish(client: Client, job_id: str) -> dict[str, Any]:
-    *_, last = client.watch(job_id)
+    *_, last = client.query(job_id).watch()
     assert last["status"] == "ready", last
     return last
 

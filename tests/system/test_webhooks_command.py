@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from cli.client import Client
 from cli.webhooks.request import Request
+from genequeue.client import Client
 from shared.webhooks.keys import Secret
 from shared.webhooks.signatures import verify
+from tests.support.commands import run_command
 from tests.support.machine import ROOT, Machine
 from tests.support.receivers import Reply, receiver
 
@@ -31,9 +32,7 @@ PATIENCE = 60
 
 
 def genequeue(machine: Machine, *arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments), capture_output=True, text=True, env=environment(machine), timeout=PATIENCE
-    )
+    return run_command(environment(machine), "webhooks", *arguments)
 
 
 def command(*arguments: object) -> list[str]:

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from shared.database.engines import transaction
 from shared.database.queries import claims
 from shared.database.queries import jobs as job_statements
-from shared.database.queries.events import save_event
-from shared.database.tables import Chunk, Job, JobInput
-from shared.jobs.chunks import ChunkPlan, runs_of_chunk
+from shared.database.queries.events import Happened, save_events
+from shared.database.tables import Chunk, Job
 from shared.jobs.events import EventKind
 from shared.jobs.lanes import Lane, Turn
 from shared.queries.requests import RequestType
-from shared.queries.spec import Coverage, SamplingStrategy
-from shared.results.specimens import INPUTS_AT_ONCE, specimens_key
-from worker.generation.work import Condition, StoredSpecimens, Work
+from shared.queries.spec import SamplingStrategy
+from shared.sheets.sheet import SheetRow
+from worker.generation.conditions import row_of
+from worker.generation.sheets import sheets_of
+from worker.generation.work import Work
 
 ANY_TURN = Turn()
 _CHUNKS_AT_ONCE = 64
@@ -43,7 +44,10 @@ class Claimant:
 
 
 def claim(engine: Engine, claimant: Claimant, turn: Turn = ANY_TURN) -> list[Work]:
-    """Own the next batch; an empty list when nothing waits. Raises DatabaseUnavailable."""
+    """Own the next batch; an empty list when nothing waits. Raises DatabaseUnavailable.
+
+    Conditions that lie in sheets are not read: no transaction waits for the storage.
+    """
     with transaction(engine) as session:
         chosen = _lock_batch(session, claimant, turn)
         if not chosen:
@@ -51,11 +55,11 @@ def claim(engine: Engine, claimant: Claimant, turn: Turn = ANY_TURN) -> list[Wor
         statement = claims.lease(chosen, claimant.owner, claimant.lease)
         chunks = session.scalars(statement, execution_options={"populate_existing": True}).all()
         jobs = _start(session, {chunk.job_id for chunk in chunks})
-        inputs = _inputs(session, chosen)
-        return [
-            _work(chunk, jobs[chunk.job_id], inputs[chunk.id], claimant.lease)
-            for chunk in sorted(chunks, key=lambda c: c.id)
+        works = [
+            _work(chunk, jobs[chunk.job_id], claimant.lease) for chunk in sorted(chunks, key=lambda c: c.id)
         ]
+        inputs = _inputs(session, [work.chunk_id for work in works if not work.sheets])
+        return [work if work.sheets else work.over(inputs[work.chunk_id]) for work in works]
 
 
 def _lock_batch(session: Session, claimant: Claimant, turn: Turn) -> list[int]:
@@ -95,22 +99,24 @@ def _alike(chunk: Chunk, other: Chunk) -> bool:
 
 
 def _start(session: Session, job_ids: Collection[UUID]) -> dict[UUID, Job]:
-    for job_id, number in session.execute(claims.start_jobs(job_ids)):
-        session.execute(save_event(job_id, number, EventKind.RUNNING))
-    return {job.id: job for job in session.scalars(select(Job).where(Job.id.in_(job_ids)))}
+    started: list[Happened] = [
+        (job_id, number, {}) for job_id, number in session.execute(claims.start_jobs(job_ids))
+    ]
+    if started:
+        session.execute(*save_events(EventKind.RUNNING, started))
+    return {job.id: job for job in session.scalars(claims.jobs_to_compute(job_ids))}
 
 
-def _inputs(session: Session, chunk_ids: Collection[int]) -> Mapping[int, list[JobInput]]:
+def _inputs(session: Session, chunk_ids: Collection[int]) -> Mapping[int, list[SheetRow]]:
     """The conditions of each chunk, read at once: a batch may be of 64 jobs."""
-    found: dict[int, list[JobInput]] = defaultdict(list)
-    for row, chunk_id in session.execute(job_statements.inputs_of_chunks(chunk_ids)):
-        found[chunk_id].append(row)
+    found: dict[int, list[SheetRow]] = defaultdict(list)
+    if chunk_ids:
+        for saved, chunk_id in session.execute(job_statements.inputs_of_chunks(chunk_ids)):
+            found[chunk_id].append(row_of(saved))
     return found
 
 
-def _work(chunk: Chunk, job: Job, inputs: Sequence[JobInput], lease: timedelta) -> Work:
-    plan = ChunkPlan(chunk.position, chunk.first_sample, chunk.num_samples)
-    runs = runs_of_chunk([row.first_sample for row in inputs], [row.num_samples for row in inputs], plan)
+def _work(chunk: Chunk, job: Job, lease: timedelta) -> Work:
     if chunk.token is None or chunk.lease_expires_at is None:
         raise AssertionError("a leased chunk has a token and an end of its lease")
     return Work(
@@ -121,42 +127,19 @@ def _work(chunk: Chunk, job: Job, inputs: Sequence[JobInput], lease: timedelta) 
         attempt=chunk.attempts,
         model_id=chunk.model_id,
         model_version=chunk.model_version,
+        first_sample=chunk.first_sample,
         num_samples=chunk.num_samples,
         sampling_strategy=SamplingStrategy(job.sampling_strategy),
         total_count=job.total_count,
         deterministic_latents=job.deterministic_latents,
         seed=job.seed,
-        conditions=tuple(_condition(row) for row in inputs),
-        runs=tuple(runs),
+        sheets=sheets_of(job.sheets, chunk),
         request_type=RequestType(job.request_type),
         conditioning=tuple(job.conditioning),
         fixed_total_count=job.fixed_total_count,
-        specimens=tuple(_specimens(job, inputs)),
+        input_digests=tuple(job.input_digests),
+        custom_ids=job.custom_ids,
         lane=Lane(chunk.lane),
         request_id=job.request_id,
         waited=chunk.lease_expires_at - lease - chunk.queued_at,
     )
-
-
-def _specimens(job: Job, inputs: Sequence[JobInput]) -> Iterator[StoredSpecimens]:
-    """The objects with the counts of these inputs; none where the job's inputs bring none along."""
-    numbers = sorted({row.position // INPUTS_AT_ONCE for row in inputs}) if job.input_digests else []
-    for number in numbers:
-        first = number * INPUTS_AT_ONCE
-        yield StoredSpecimens(specimens_key(job.id, first), first, job.input_digests[number])
-
-
-def _condition(row: JobInput) -> Condition:
-    terms = {field: tuple(place["terms"]) for field, place in row.placements.items() if place["terms"]}
-    return Condition(row.position, row.conditions, terms, _coverage(row))
-
-
-def _coverage(row: JobInput) -> str:
-    """What a reader of the result must know: fields that were not answered as asked; "" when all were."""
-    notes = []
-    for field, place in row.placements.items():
-        if place["coverage"] == Coverage.ANCESTOR:
-            notes.append(f"{field}: {' and '.join(place['terms'])} in its place, {place['distance']} up")
-        elif place["coverage"] != Coverage.EXACT:
-            notes.append(f"{field}: {place['coverage']}")
-    return "; ".join(notes)

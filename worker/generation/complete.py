@@ -5,19 +5,42 @@ Everything is guarded by the fencing token: a worker that lost its lease changes
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from shared.database.engines import transaction
 from shared.database.queries import ending, leases
+from shared.database.queries.submitting import save_inputs
 from shared.errors import LeaseLost
 from shared.storage.port import Storage
-from worker.generation.ending import Ended, end_chunk
+from worker.generation.conditions import columns_of
+from worker.generation.ending import Ended, end_chunk, missing
 from worker.generation.work import Work
 
 Failures = Mapping[int, str]  # the reason, by the input's place in its job
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A chunk whose part lies in the storage, and why some of its inputs are not in it."""
+
+    work: Work
+    part: leases.StoredPart
+    failures: Failures = field(default_factory=dict)
+
+    @property
+    def lost(self) -> int:
+        """The samples that are not in the part."""
+        return self.work.only(self.failures).num_samples if self.failures else 0
+
+    @property
+    def ended(self) -> Ended:
+        """What it means for the job."""
+        done = self.work.num_samples - self.lost
+        return Ended(self.work.job_id, self.work.token, done, self.lost, _first(self.failures.values()))
 
 
 def complete(
@@ -28,25 +51,43 @@ def complete(
     Raises LeaseLost if the chunk was given to somebody else meanwhile, or its job is over: what is not
     counted must not lie among its parts. Raises DatabaseUnavailable, StorageUnavailable.
     """
-    failures = failures or {}
-    lost = work.only(failures).num_samples
+    complete_together(engine, storage, [Stored(work, part, failures or {})])
+
+
+def complete_together(engine: Engine, storage: Storage, group: Sequence[Stored]) -> None:
+    """The same for several chunks in one transaction: all of them, or none and the error of one.
+
+    First the chunks, which are ours; then the jobs, always in the same order, so that no two of us wait for
+    each other.
+    """
     with transaction(engine) as session:
-        row = session.execute(leases.complete_chunk(*work.lease, part, lost)).one_or_none()
-        if row is None:
-            raise LeaseLost(f"Chunk {work.position} of job {work.job_id} belongs to another worker now.")
-        _say_why(session, work, failures)
-        done = work.num_samples - lost
-        ended = Ended(work.job_id, work.token, done, lost, _first(failures.values()))
-        if not end_chunk(session, storage, ended):
-            raise LeaseLost(f"Job {work.job_id} is over: its chunk {work.position} is not wanted any more.")
+        for each in group:
+            work = each.work
+            row = session.execute(leases.complete_chunk(*work.lease, each.part, each.lost)).one_or_none()
+            if row is None:
+                raise LeaseLost(f"Chunk {work.position} of job {work.job_id} belongs to another worker now.")
+        for each in sorted(group, key=lambda stored: stored.work.job_id):
+            work = each.work
+            _say_why(session, work, each.failures)
+            if not end_chunk(session, storage, each.ended):
+                raise LeaseLost(
+                    f"Job {work.job_id} is over: its chunk {work.position} is not wanted any more."
+                )
 
 
-def fail(engine: Engine, storage: Storage, work: Work, failures: Failures) -> None:
-    """Every input of the chunk failed for good; nothing happens where the lease was lost."""
-    reason = _first(failures.values())
+def fail(engine: Engine, storage: Storage, work: Work, failures: Failures, reason: str = "") -> None:
+    """Every input of the chunk failed for good; nothing happens where the lease was lost.
+
+    Where not even the inputs are known, `reason` says why, and the job warns that these samples are missing.
+    """
+    reason = reason or _first(failures.values())
     with transaction(engine) as session:
         if session.execute(leases.fail_chunk(*work.lease, reason)).one_or_none() is not None:
             _say_why(session, work, failures)
+            if not work.conditions:
+                session.execute(
+                    ending.warn(work.job_id, missing(work.first_sample, work.num_samples, reason))
+                )
             end_chunk(session, storage, Ended(work.job_id, work.token, 0, work.num_samples, reason))
 
 
@@ -76,6 +117,9 @@ def is_named(engine: Engine, work: Work, part: leases.StoredPart) -> bool:
 
 
 def _say_why(session: Session, work: Work, failures: Failures) -> None:
+    if work.sheets:
+        failed = [each.row for each in work.conditions if each.input_index in failures]
+        session.execute(save_inputs(work.job_id, map(columns_of, failed)))
     for reason in dict.fromkeys(failures.values()):
         inputs = [place for place, why in failures.items() if why == reason]
         session.execute(ending.fail_inputs(work.job_id, inputs, reason))

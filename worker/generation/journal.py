@@ -28,23 +28,25 @@ class Outcome(StrEnum):
 @contextmanager
 def about(works: Sequence[Work]) -> Iterator[None]:
     """Every line in the block carries the ids of a chunk, or of the jobs of a batch."""
-    if len(works) == 1:
-        ids = works[0].ids
-    else:
-        ids = {
-            "jobs": sorted({str(work.job_id) for work in works}),
-            "request_ids": sorted({work.request_id for work in works if work.request_id}),
-            "model": works[0].model_id,
-            "version": works[0].model_version,
-        }
-    with bound_contextvars(**ids):
+    with bound_contextvars(**_ids(works)):
         yield
 
 
-def now_about(work: Work) -> None:
+def now_about(*works: Work) -> None:
     """Every further line of this thread carries these ids, and no others: bindings do not cross threads."""
     clear_contextvars()
-    bind_contextvars(**work.ids)
+    bind_contextvars(**_ids(works))
+
+
+def _ids(works: Sequence[Work]) -> dict[str, object]:
+    if len(works) == 1:
+        return works[0].ids
+    return {
+        "jobs": sorted({str(work.job_id) for work in works}),
+        "request_ids": sorted({work.request_id for work in works if work.request_id}),
+        "model": works[0].model_id,
+        "version": works[0].model_version,
+    }
 
 
 def claimed(works: Sequence[Work], batch_samples: int) -> None:

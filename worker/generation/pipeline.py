@@ -6,7 +6,7 @@ Knows engines as something that turns a batch into arrays, and Celery not at all
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -22,6 +22,7 @@ from worker.generation.following import look
 from worker.generation.isolation import guilty_inputs
 from worker.generation.plugs import Plugs
 from worker.generation.setbacks import Setbacks, reason_of
+from worker.generation.sheets import Sheets
 from worker.generation.storing import Computed, Writers
 from worker.generation.watchdog import Sign
 from worker.generation.work import Work
@@ -40,6 +41,7 @@ class Pipeline:
         self._setbacks = Setbacks(plugs, max_attempts)
         self._writers = Writers(plugs, self._setbacks)
         self._fitting = Fitting()
+        self._sheets = Sheets(plugs.storage)
         self.asked = Sign()
         self.batches = 0
 
@@ -58,7 +60,7 @@ class Pipeline:
                 self._plugs.heartbeat.hold(works)
                 with journal.about(works):
                     journal.claimed(works, self._claimant.batch_samples)
-                    self._run(works)
+                    self._run(list(self._with_conditions(works)))
                 if 2 * sum(work.num_samples for work in works) < self._claimant.batch_samples:
                     # Nothing more is queued, or it would be in the batch: to ask again has time.
                     self._writers.wait()
@@ -82,6 +84,18 @@ class Pipeline:
         self.batches += bool(works)
         return works
 
+    def _with_conditions(self, works: Sequence[Work]) -> Iterator[Work]:
+        """The chunks with what is asked of them, where that can be read."""
+        for place, work in enumerate(works):
+            try:
+                yield work.read(self._sheets) if work.sheets else work
+            except Unavailable as error:
+                for each in works[place:]:
+                    self._setbacks.failed(each, error)
+                return
+            except Exception as error:  # noqa: BLE001 - the worker's edge: whatever lies there, the loop goes on
+                self._setbacks.failed(work, error)
+
     def _run(self, works: Sequence[Work]) -> None:
         """Compute a batch and hand its parts to the writers; a batch that fails is run again in halves."""
         works = [work for work in works if not self._setbacks.lost(work)]
@@ -100,8 +114,9 @@ class Pipeline:
         except Exception as error:  # noqa: BLE001 - the worker's edge: whatever a model does, the loop goes on
             self._run_apart(works, error)
             return
-        for work, rows in zip(works, parts, strict=True):
-            self._writers.take(Computed(work, rows, engine.device))
+        self._writers.take(
+            *(Computed(work, rows, engine.device) for work, rows in zip(works, parts, strict=True))
+        )
 
     def _run_apart(self, works: Sequence[Work], error: Exception) -> None:
         """The halves of a batch that failed; of a chunk, all inputs but the guilty."""

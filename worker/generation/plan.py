@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from shared.queries.fields import LatentGroup
 from shared.queries.spec import Modality, SamplingStrategy
-from shared.results.part import Samples
-from worker.generation.work import Condition, Work
+from shared.results.part import CUSTOM_ID, Samples
+from worker.generation.conditions import Condition
+from worker.generation.work import Work
 from worker.inference.batch import Batch, Generated, References
 
 Integers = NDArray[np.int64]
@@ -72,7 +73,7 @@ def samples_of(works: Sequence[Work], generated: Generated, modality: Modality) 
             input_index=input_index,
             sample_index=sample_index,
             condition_of=condition_of,
-            metadata=[_row_metadata(condition, modality) for condition in work.conditions],
+            metadata=[_row_metadata(work, condition, modality) for condition in work.conditions],
             counts=generated.counts[rows],
             latents={group: values[rows] for group, values in generated.latents.items()},
         )
@@ -88,5 +89,6 @@ def columns_of(work: Work) -> tuple[Integers, Integers, Integers]:
     return condition_of, inputs[condition_of], sample_index.astype(np.int64)
 
 
-def _row_metadata(condition: Condition, modality: Modality) -> dict[str, str]:
-    return {**condition.metadata, "modality": str(modality), "coverage": condition.coverage}
+def _row_metadata(work: Work, condition: Condition, modality: Modality) -> dict[str, str]:
+    named = {CUSTOM_ID: condition.row.custom_id} if work.custom_ids else {}
+    return {**condition.row.metadata, "modality": str(modality), "coverage": condition.coverage, **named}

@@ -42,5 +42,6 @@ def predictions_of(
             modality=str(modality),
             latents={group: values[rows] for group, values in recognised.latents.items()},
             counts=recognised.counts[rows],
+            custom_ids=[each.row.custom_id for each in work.conditions] if work.custom_ids else None,
         )
         first = rows.stop

@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy import Engine
 
 from shared.database.engines import transaction
-from shared.database.queries import retention
+from shared.database.queries import artifacts, retention
 from shared.database.queries.diagnosis import unfinished_among
 from shared.database.queries.events import save_event
 from shared.database.queries.idempotency import forget_old_keys
@@ -37,8 +37,9 @@ def expire_results(engine: Engine, storage: Storage) -> int:
         for job_id in overdue:
             storage.delete_all(result_prefix(job_id))
             storage.delete_all(specimens_prefix(job_id))
+            session.execute(artifacts.forget(job_id))
             for number in session.scalars(retention.expire_job(job_id)):
-                session.execute(save_event(job_id, number, EventKind.EXPIRED))
+                session.execute(*save_event(job_id, number, EventKind.EXPIRED))
                 log.info("result.expired", job=str(job_id))
     return len(overdue)
 

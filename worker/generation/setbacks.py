@@ -48,12 +48,13 @@ class Setbacks:
             journal.ended(work, Outcome.FAILED)
             self._change([work], lambda database, _: try_again(database, work, reason_of(error)))
         else:
-            self.hopeless(work, dict.fromkeys(work.inputs, reason_of(error)))
+            reason = reason_of(error)
+            self.hopeless(work, dict.fromkeys(work.inputs, reason), reason)
 
-    def hopeless(self, work: Work, failures: Failures) -> None:
-        """No input of the chunk can be computed."""
+    def hopeless(self, work: Work, failures: Failures, reason: str = "") -> None:
+        """No input of the chunk can be computed; `reason` says why where they cannot even be read."""
         try:
-            fail(self._plugs.database, self._plugs.storage, work, failures)
+            fail(self._plugs.database, self._plugs.storage, work, failures, reason)
         except Unavailable as error:
             self.failed(work, error)
             return

@@ -5,16 +5,21 @@ That input fails after its last attempt; its neighbours, in chunks of their own,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 from sqlalchemy.orm import Session
 
 from shared.database.queries import ending, leases, recovery
-from shared.database.queries import jobs as job_statements
+from shared.database.queries.submitting import save_inputs
 from shared.database.tables import Chunk
+from shared.errors import InputDamaged
 from shared.jobs.chunks import ChunkPlan
+from shared.sheets.sheet import SheetRow
 from shared.storage.port import Storage
-from worker.generation.ending import Ended, end_chunk
+from worker.generation.conditions import columns_of
+from worker.generation.ending import Ended, end_chunk, missing
+from worker.generation.sheets import conditions_of
 
 _DEATHS_BEFORE_SPLIT = 2
 
@@ -37,22 +42,33 @@ def settle(session: Session, storage: Storage, chunk: Chunk, max_attempts: int) 
 
     Raises DatabaseUnavailable, StorageUnavailable.
     """
-    lease = chunk.id, chunk.token or 0
-    statement = job_statements.inputs_of_chunks([chunk.id])
-    inputs = session.scalars(statement).all()
-    boundary = inputs[len(inputs) // 2].first_sample
-    if len(inputs) > 1 and _split(session, chunk, boundary, tries_before_split(max_attempts) - 1):
+    try:
+        inputs = conditions_of(session, storage, chunk)
+    except InputDamaged:
+        inputs = []  # who computes it will say so
+    if len(inputs) > 1 and _split(
+        session, chunk, inputs[len(inputs) // 2].first_sample, tries_before_split(max_attempts) - 1
+    ):
         return Fate.SPLIT
     if len(inputs) > 1 or chunk.attempts < max_attempts:
-        session.execute(leases.try_again(*lease, recovery.STOPPED_ANSWERING))
+        session.execute(leases.try_again(chunk.id, chunk.token or 0, recovery.STOPPED_ANSWERING))
         return Fate.QUEUED
+    _fail(session, storage, chunk, inputs)
+    return Fate.FAILED
+
+
+def _fail(session: Session, storage: Storage, chunk: Chunk, inputs: Sequence[SheetRow]) -> None:
+    """End a chunk of one input, or of inputs that cannot be read, for good."""
     error = (
         f"It was tried {chunk.attempts} times, and each time the worker that computed it stopped answering."
     )
-    session.execute(leases.fail_chunk(*lease, error))
-    session.execute(ending.fail_inputs(chunk.job_id, [each.position for each in inputs], error))
-    end_chunk(session, storage, Ended(chunk.job_id, lease[1], 0, chunk.num_samples, error))
-    return Fate.FAILED
+    session.execute(leases.fail_chunk(chunk.id, chunk.token or 0, error))
+    if inputs:
+        session.execute(save_inputs(chunk.job_id, map(columns_of, inputs)))
+        session.execute(ending.fail_inputs(chunk.job_id, [each.position for each in inputs], error))
+    else:
+        session.execute(ending.warn(chunk.job_id, missing(chunk.first_sample, chunk.num_samples, error)))
+    end_chunk(session, storage, Ended(chunk.job_id, chunk.token or 0, 0, chunk.num_samples, error))
 
 
 def _split(session: Session, chunk: Chunk, boundary: int, attempts: int) -> bool:

@@ -15,11 +15,13 @@ from shared.queries.spec import SamplingStrategy
 from shared.results.forms import FORMS
 from shared.results.part import encode_part
 from shared.results.specimens import encode_specimens
+from shared.sheets.sheet import SheetRow
 from shared.storage.objects import ObjectStorage
 from shared.storage.port import Storage
 from worker.generation.compute import compute
+from worker.generation.conditions import Condition
 from worker.generation.plan import plan_batch
-from worker.generation.work import Condition, StoredSpecimens, Work
+from worker.generation.work import StoredSpecimens, Work
 from worker.inference.engine import Engine
 
 _SAMPLES = 64  # each of an input of its own
@@ -76,12 +78,13 @@ def _work(
         attempt=1,
         model_id=manifest.model_id,
         model_version=manifest.version,
+        first_sample=0,
         num_samples=_SAMPLES,
         sampling_strategy=strategy,
         total_count=manifest.default_total_count,
         deterministic_latents=False,
         seed=0,
-        conditions=tuple(Condition(place, {}, {}, "") for place in range(_SAMPLES)),
+        conditions=tuple(Condition.of(SheetRow(place, place, 1, {}, {})) for place in range(_SAMPLES)),
         runs=tuple(Run(place, 0, 1) for place in range(_SAMPLES)),
         request_type=request_type,
         conditioning=("biological", "technical"),

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
-from shared.jobs.chunks import Run
+from shared.jobs.chunks import ChunkPlan, Run, runs_of_chunk
 from shared.jobs.lanes import Lane
 from shared.queries.requests import RequestType
 from shared.queries.spec import SamplingStrategy
-from shared.results.specimens import INPUTS_AT_ONCE
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """One input of a job: its metadata as the user wrote it, and the vocabulary terms it stands on."""
-
-    input_index: int
-    metadata: Mapping[str, str]
-    terms: Mapping[str, tuple[str, ...]]
-    coverage: str
+from shared.results.specimens import INPUTS_AT_ONCE, specimens_key
+from shared.sheets.sheet import SheetRef, SheetRow
+from worker.generation.conditions import Condition
+from worker.generation.sheets import Sheets
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +34,11 @@ class StoredSpecimens:
 class Work:
     """A chunk that this worker owns under a fencing token.
 
-    A run's `input_index` counts within `conditions`. Where the inputs bring counts along, they lie in
-    `specimens`, in order, and `total_count` holds only where `fixed_total_count`: elsewhere a sample is as
-    large as its specimen. `conditioning` names the latents that come from the specimens.
+    Of a large job the conditions lie in `sheets`, and there are none here until they were read. A run's
+    `input_index` counts within `conditions`. Where the inputs bring counts along, these lie in `specimens`,
+    in order, and `total_count` holds only where `fixed_total_count`: elsewhere a sample is as large as its
+    specimen. `conditioning` names the latents that come from the specimens, `input_digests` are those of all
+    of the job's specimens. Where `custom_ids`, every row of the result says what the query calls its input.
     """
 
     chunk_id: int
@@ -53,20 +48,39 @@ class Work:
     attempt: int
     model_id: str
     model_version: int
+    first_sample: int
     num_samples: int
     sampling_strategy: SamplingStrategy
     total_count: int
     deterministic_latents: bool
     seed: int
-    conditions: tuple[Condition, ...]
-    runs: tuple[Run, ...]
+    conditions: tuple[Condition, ...] = ()
+    runs: tuple[Run, ...] = ()
+    sheets: tuple[SheetRef, ...] = ()
     request_type: RequestType = RequestType.BASELINE
     conditioning: tuple[str, ...] = ()
     fixed_total_count: bool = False
     specimens: tuple[StoredSpecimens, ...] = ()
+    input_digests: tuple[str, ...] = ()
+    custom_ids: bool = False
     lane: Lane = Lane.INTERACTIVE
     request_id: str | None = None
     waited: timedelta = timedelta()  # from queued to claimed, by the database's clock
+
+    def read(self, sheets: Sheets) -> Work:
+        """The work with its conditions, which lie in sheets. Raises InputDamaged, StorageUnavailable."""
+        return self.over(sheets.rows(self.sheets, self.first_sample, self.num_samples))
+
+    def over(self, rows: Sequence[SheetRow]) -> Work:
+        """The work with its conditions: those that its samples overlap, in order."""
+        plan = ChunkPlan(self.position, self.first_sample, self.num_samples)
+        runs = runs_of_chunk([row.first_sample for row in rows], [row.num_samples for row in rows], plan)
+        return replace(
+            self,
+            conditions=tuple(map(Condition.of, rows)),
+            runs=tuple(runs),
+            specimens=tuple(self._specimens_of(rows)),
+        )
 
     def only(self, inputs: Collection[int]) -> Work:
         """The part of the work that belongs to these inputs, by their places in the job."""
@@ -100,6 +114,13 @@ class Work:
             begin += run.count
         kept = {self.inputs[run.input_index] for run in runs}
         return replace(self, runs=tuple(runs)).only(kept)
+
+    def _specimens_of(self, rows: Sequence[SheetRow]) -> Iterator[StoredSpecimens]:
+        """The objects with the counts of these inputs; none where the job's inputs bring none along."""
+        numbers = sorted({row.position // INPUTS_AT_ONCE for row in rows}) if self.input_digests else []
+        for number in numbers:
+            first = number * INPUTS_AT_ONCE
+            yield StoredSpecimens(specimens_key(self.job_id, first), first, self.input_digests[number])
 
     @property
     def inputs(self) -> tuple[int, ...]:

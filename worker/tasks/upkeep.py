@@ -23,6 +23,7 @@ from shared.errors import DatabaseUnavailable
 from shared.messages import WAKE_GENERATION
 from shared.queue import WakeUps
 from shared.storage.port import Storage
+from worker.generation.bodies import expire_uploads, sweep_bodies, sweep_reports
 from worker.generation.recovery import recover
 from worker.generation.removal import delete_removed_models
 from worker.generation.retention import (
@@ -53,6 +54,7 @@ class Upkeep:
     sweep_every: timedelta
     expire_every: timedelta
     tidy_every: timedelta
+    keep_reports: timedelta
 
 
 @contextmanager
@@ -82,6 +84,8 @@ def _sweep(upkeep: Upkeep) -> None:
 def _expire(upkeep: Upkeep) -> None:
     while expire_results(upkeep.database, upkeep.storage):
         pass
+    while expire_uploads(upkeep.database, upkeep.storage):
+        pass
     if deleted := delete_removed_models(upkeep.database, upkeep.storage):
         log.info("models.deleted", prefixes=deleted)
     forget_idempotency_keys(upkeep.database)
@@ -95,6 +99,10 @@ def _tidy(upkeep: Upkeep) -> None:
         log.info("inputs.swept", submits=unsaved)
     if orphans := sweep_results(upkeep.database, upkeep.storage):
         log.info("results.swept", objects=orphans)
+    if abandoned := sweep_bodies(upkeep.database, upkeep.storage):
+        log.info("uploads.swept", uploads=abandoned)
+    if reports := sweep_reports(upkeep.storage, upkeep.keep_reports):
+        log.info("reports.swept", objects=reports)
 
 
 def _retire(upkeep: Upkeep) -> None:

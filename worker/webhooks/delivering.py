@@ -1,4 +1,4 @@
-"""One delivery, from its row to the receiver."""
+"""One delivery, from its rows to the receiver."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared import metrics
 from shared.database.engines import async_transaction
-from shared.database.queries import deliveries as statements
 from shared.database.queries.standing import failed_inputs
 from shared.database.tables import Event, Job, WebhookDelivery, WebhookEndpoint, WebhookSecret
 from shared.errors import GeneQueueError
@@ -25,7 +24,7 @@ from shared.webhooks.signatures import Message, message_id
 from shared.webhooks.states import DeliveryState
 from worker.webhooks.payload import FAILURES_SHOWN, Failure, Links, event_payload, ping_payload
 from worker.webhooks.sending import Attempt, Sender
-from worker.webhooks.settling import Settler
+from worker.webhooks.settling import Outcome, Settler
 from worker.webhooks.signing import signers
 
 log = structlog.get_logger()
@@ -37,13 +36,12 @@ _UNMADE = "It could not be written ({}): a fault of GeneQueue, whose log has mor
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a delivery is about, read in one go."""
+    """What a delivery is about."""
 
     endpoint: WebhookEndpoint
     of_workspace: WebhookSecret | None
     job: Job | None
     event: Event | None
-    failures: Sequence[Failure] = ()
 
     def is_stale(self, tries: int) -> bool:
         """Whether it is about progress of a job that is over or, at a later try, has come further."""
@@ -60,42 +58,33 @@ class Courier:
     sender: Sender
     seal: Seal
     links: Links
+    settler: Settler
 
-    async def deliver(self, delivery: WebhookDelivery) -> None:
+    async def deliver(self, delivery: WebhookDelivery, told: Told) -> None:
         """Try a delivery that was taken, and write down what came of it. Raises DatabaseUnavailable."""
-        told = await self._read(delivery)
-        if told is None:
-            return
-        settler = Settler(self.database, delivery)
         tries = delivery.attempts - delivery.forgiven
         if told.is_stale(tries):
-            await settler.end(DeliveryState.SUPERSEDED)
+            await self.settler.end(delivery, DeliveryState.SUPERSEDED)
             return
-        began = datetime.now(UTC)
-        attempt = await self._try(delivery, told)
+        failures, began = await self._failures(told.job), datetime.now(UTC)
+        attempt = await self._try(delivery, told, failures)
         most = told.endpoint.max_attempts if delivery.job_id else _PINGS
         decision = decide(attempt.answer, tries, most, random.random())
         _tell(delivery, told, attempt, decision)
-        await settler.write_down(began, attempt, decision)
+        await self.settler.write_down(Outcome(delivery, began, attempt, decision))
 
-    async def _read(self, delivery: WebhookDelivery) -> Told | None:
-        """What is told; None if nobody is told it any more: its time in the log is over."""
+    async def _failures(self, job: Job | None) -> Sequence[Failure]:
+        if job is None or not (job.samples_failed or job.state == JobState.FAILED):
+            return ()
         async with async_transaction(self.database) as session:
-            row = (await session.execute(statements.what_is_told(delivery.id))).one_or_none()
-            if row is None:
-                return None
-            endpoint, of_workspace, job, event = row
-            failures: Sequence[Failure] = ()
-            if job is not None and (job.samples_failed or job.state == JobState.FAILED):
-                found = await session.execute(failed_inputs(job.id, FAILURES_SHOWN))
-                failures = [(position, reason) for position, reason in found]
-        return Told(endpoint, of_workspace, job, event, failures)
+            found = await session.execute(failed_inputs(job.id, FAILURES_SHOWN))
+            return [(position, reason) for position, reason in found]
 
-    async def _try(self, delivery: WebhookDelivery, told: Told) -> Attempt:
+    async def _try(self, delivery: WebhookDelivery, told: Told, failures: Sequence[Failure]) -> Attempt:
         """One attempt; one that cannot be made counts, so that it is not made for ever."""
         try:
             keys = tuple(signers(self.seal, told.endpoint, told.of_workspace))
-            message = Message(message_id(delivery.id), self._body(delivery, told))
+            message = Message(message_id(delivery.id), self._body(delivery, told, failures))
             headers = message.headers(keys, time.time())
         except GeneQueueError as error:
             return Attempt(Answer(None), timedelta(), str(error))
@@ -106,10 +95,10 @@ class Courier:
             return Attempt(Answer(None), timedelta(), _UNSIGNED)
         return await self.sender.send(told.endpoint.url, headers, message.body)
 
-    def _body(self, delivery: WebhookDelivery, told: Told) -> bytes:
+    def _body(self, delivery: WebhookDelivery, told: Told, failures: Sequence[Failure]) -> bytes:
         if told.event is None or told.job is None:
             return ping_payload(delivery.created_at, str(told.endpoint.id))
-        return event_payload(told.event, told.job, told.failures, self.links)
+        return event_payload(told.event, told.job, failures, self.links)
 
 
 def _tell(delivery: WebhookDelivery, told: Told, attempt: Attempt, decision: Decision) -> None:

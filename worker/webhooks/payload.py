@@ -12,7 +12,7 @@ import orjson
 from shared.database.tables import Event, Job
 from shared.jobs.endings import why_ended
 from shared.jobs.states import JobState
-from shared.links import LinkSigner
+from shared.links import LinkSigner, result
 
 MOST_BYTES = 20_000
 FAILURES_SHOWN = 100
@@ -34,9 +34,18 @@ class Links:
     def of(self, job: Job) -> dict[str, str]:
         """Where everything about a job is; the download link is fresh."""
         route = f"{self.base_url}/api/model-queries/{job.id}"
-        links = {"self": route, "status": f"{route}/status", "events": f"{route}/events"}
+        links = {
+            "self": route,
+            "status": f"{route}/status",
+            "events": f"{route}/events",
+            "parts": f"{route}/parts",
+        }
         if job.state == JobState.READY:
-            links |= {"result": f"{route}/result", "download": self.base_url + self.signer.path(job.id)}
+            links |= {
+                "result": f"{route}/result",
+                "manifest": f"{route}/manifest",
+                "download": self.base_url + self.signer.path(result(job.id)),
+            }
         if job.state == JobState.CANCELLED and job.samples_done > 0:
             links |= {"partial_result": f"{route}/result?partial=true"}
         return links
@@ -69,6 +78,7 @@ def public_state(job: Job, failures: Sequence[Failure], links: Links) -> dict[st
         },
         "samples_failed": job.samples_failed,
         "failures": [{"path": f"inputs[{at}]", "reason": reason or ""} for at, reason in failures],
+        "rejected_rows": (job.rejected or {}).get("rows", 0),
         "error": why_ended(job.state, job.error, deleted=job.deleted_at is not None),
         "warnings": list(job.warnings),
         "coverage": list(job.coverage),

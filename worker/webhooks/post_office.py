@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from shared.database.queries import deliveries as statements
 from shared.database.queries.events import CHANNEL
 from shared.database.tables import WebhookDelivery
 from shared.errors import Unavailable
-from worker.webhooks.delivering import Courier
+from worker.webhooks.delivering import Courier, Told
 
 log = structlog.get_logger()
 
@@ -29,15 +30,27 @@ _MOMENT = timedelta(seconds=2)
 LEASE = timedelta(seconds=30)
 # A notification may be lost, and nobody notifies of a time that has come.
 LOOK_EVERY = timedelta(seconds=1)
+# Between two looks: what becomes due or free meanwhile is taken together.
+_BREATH = timedelta(milliseconds=20)
 # What is under way when the process is told to end has so long to be answered and written down.
 _LAST = timedelta(seconds=3)
 
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """Since when something is sent (monotonic clock), and whether its endpoint failed the last time."""
+    """Since when something is sent (monotonic clock), of whom; whether its endpoint failed the last time."""
 
     began: float
+    workspace: int
+    to_failing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What begins to be sent."""
+
+    delivery: WebhookDelivery
+    told: Told
     to_failing: bool
 
 
@@ -61,6 +74,7 @@ class PostOffice:
                 while True:
                     changed.clear()
                     await self._begin(tasks, under_way, changed)
+                    await asyncio.sleep(_BREATH.total_seconds())
                     with suppress(TimeoutError):
                         await asyncio.wait_for(changed.wait(), LOOK_EVERY.total_seconds())
             except asyncio.CancelledError:
@@ -77,40 +91,50 @@ class PostOffice:
             del under_way[task]
             changed.set()  # its endpoint has room for the next
 
-        for delivery, to_failing in await self._take(*self._room(under_way.values())):
-            task = tasks.create_task(self._deliver(delivery))
-            under_way[task] = _Sent(time.monotonic(), to_failing)
+        for taken in await self._take(*self._room(under_way.values())):
+            task = tasks.create_task(self._deliver(taken.delivery, taken.told))
+            workspace = taken.delivery.workspace_id
+            under_way[task] = _Sent(time.monotonic(), workspace, taken.to_failing)
             task.add_done_callback(ended)
 
-    def _room(self, under_way: Collection[_Sent]) -> tuple[int, int]:
-        """How many may be sent beside these, and how many of them to endpoints that failed the last time.
+    def _room(self, under_way: Collection[_Sent]) -> tuple[int, int, list[int]]:
+        """How many may be sent beside these; how many of them to endpoints that failed the last time; and
+        the workspaces of which enough is slow.
 
-        Those never have more than half of all places: endpoints that hang leave the others room.
+        Failing endpoints never have more than half of all places, and what one workspace has aside is an
+        eighth: endpoints that hang leave the others room.
         """
         late = time.monotonic() - _MOMENT.total_seconds()
-        quick = sum(sent.began > late for sent in under_way)
+        slow = Counter(sent.workspace for sent in under_way if sent.began <= late)
         all_places = self.at_once + self.aside
-        room = min(self.at_once - quick, all_places - len(under_way))
-        return room, max(0, all_places // 2 - sum(sent.to_failing for sent in under_way))
+        room = min(self.at_once - len(under_way) + slow.total(), all_places - len(under_way))
+        of_failing = max(0, all_places // 2 - sum(sent.to_failing for sent in under_way))
+        return room, of_failing, [one for one, count in slow.items() if count >= all_places // 8]
 
-    async def _take(self, room: int, of_failing: int) -> list[tuple[WebhookDelivery, bool]]:
+    async def _take(self, room: int, of_failing: int, without: Collection[int]) -> list[_Taken]:
         if room <= 0:
             return []
         try:
             async with async_transaction(self.database) as session:
-                found = await session.execute(statements.due(room, of_failing))
-                failing = {row.id: row.failing for row in found}
-                if not failing:
+                found = (await session.execute(statements.due(room, of_failing, without))).all()
+                if not found:
                     return []
-                taken = await session.scalars(statements.take(failing, LEASE))
-                return [(delivery, failing[delivery.id]) for delivery in taken]
+                failing = {row.id: row.failing for row in found}
+                if lost := [row.id for row in found if row.lost]:
+                    await session.execute(statements.note_lost(lost, LEASE))
+                taken = {one.id: one for one in await session.scalars(statements.take(failing, LEASE))}
+                about = await session.execute(statements.what_is_told(taken))
+                return [
+                    _Taken(taken[key], Told(endpoint, secret, job, event), failing[key])
+                    for key, endpoint, secret, job, event in about
+                ]
         except Unavailable as error:
             log.warning("webhooks.not_taken", error=str(error))
             return []
 
-    async def _deliver(self, delivery: WebhookDelivery) -> None:
+    async def _deliver(self, delivery: WebhookDelivery, told: Told) -> None:
         try:
-            await self.courier.deliver(delivery)
+            await self.courier.deliver(delivery, told)
         except Unavailable as error:
             log.warning("webhook.not_settled", delivery=str(delivery.id), error=str(error))
         except Exception as error:  # the task's edge: one delivery must not end the others

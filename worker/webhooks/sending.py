@@ -60,9 +60,12 @@ class Sender:
     async def _post(self, target: Target, headers: Mapping[str, str], body: bytes) -> tuple[Answer, str]:
         # A connection of its own: the next attempt resolves and checks again.
         backend = CheckedBackend(target, self.rules, self.resolve)
-        async with httpcore.AsyncConnectionPool(self.tls, network_backend=backend) as pool:
+        request = _request(target, headers, body)
+        async with httpcore.AsyncHTTPConnection(
+            request.url.origin, self.tls, network_backend=backend
+        ) as connection:
             async with asyncio.timeout((self.total - _READING).total_seconds()):
-                response = await pool.handle_async_request(_request(target, headers, body))
+                response = await connection.handle_async_request(request)
             try:
                 answered = {name.lower(): value for name, value in response.headers}
                 return Answer(response.status, _wish(answered.get(b"retry-after"))), await _excerpt(response)

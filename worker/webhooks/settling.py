@@ -1,9 +1,12 @@
-"""What came of an attempt, written to the rows: the attempt, the delivery's next state, the endpoint's."""
+"""What came of attempts, written to the rows: the attempts, the deliveries' next state, the endpoints'."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -20,60 +23,88 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Settler:
-    """Settles one delivery that was taken; nothing changes where somebody else has taken it over since."""
+class Outcome:
+    """An attempt at a delivery that was taken, and what it means."""
 
-    database: AsyncEngine
     delivery: WebhookDelivery
+    began: datetime
+    attempt: Attempt
+    decision: Decision
 
-    async def end(self, state: DeliveryState) -> None:
-        """Without another attempt. Raises DatabaseUnavailable."""
-        held = (self.delivery.id, self.delivery.attempts)
-        async with async_transaction(self.database) as session:
-            await session.execute(statements.finish(*held, state, self.delivery.last_status))
-
-    async def write_down(self, began: datetime, attempt: Attempt, decision: Decision) -> None:
-        """All of it, or nothing: then it is sent again. Raises DatabaseUnavailable."""
-        values = {
+    @property
+    def row(self) -> dict[str, Any]:
+        """The attempt as it is kept."""
+        return {
             "delivery_id": self.delivery.id,
             "number": self.delivery.attempts,
-            "began_at": began,
-            "milliseconds": round(1_000 * attempt.took.total_seconds()),
-            "status": attempt.answer.status,
-            "error": attempt.error,
-            "answer": attempt.excerpt,
+            "began_at": self.began,
+            "milliseconds": round(1_000 * self.attempt.took.total_seconds()),
+            "status": self.attempt.answer.status,
+            "error": self.attempt.error,
+            "answer": self.attempt.excerpt,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Settler:
+    """Settles deliveries; nothing changes where somebody else has taken one over since.
+
+    What arrives while a transaction is written shares the next one.
+    """
+
+    database: AsyncEngine
+    _arrived: list[Outcome] = field(default_factory=list)
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def end(self, delivery: WebhookDelivery, state: DeliveryState) -> None:
+        """Without another attempt. Raises DatabaseUnavailable."""
+        held = (delivery.id, delivery.attempts)
         async with async_transaction(self.database) as session:
-            await session.execute(statements.save_attempt(values))
-            # The endpoint first, then its deliveries, as everybody who locks both.
-            over = await self._note(session, decision.verdict)
-            await self._settle(session, attempt.answer.status, decision)
-            if over is not None:
-                await self._disable(session, over)
+            await session.execute(statements.finish(*held, state, delivery.last_status))
 
-    async def _note(self, session: AsyncSession, verdict: Verdict) -> Disabled | None:
-        """What an answer says about the endpoint, and for what it is to be disabled."""
-        endpoint_id = self.delivery.endpoint_id
-        if verdict is Verdict.DELIVERED:
-            await session.execute(statements.forget_failures(endpoint_id))
-            return None
-        for_so_long = (await session.scalars(statements.note_failure(endpoint_id))).one()
-        if verdict is Verdict.GONE:
-            return Disabled.GONE
-        return Disabled.FAILING if for_so_long else None
+    async def write_down(self, outcome: Outcome) -> None:
+        """All of it, or nothing: then it is sent again. Raises DatabaseUnavailable."""
+        if outcome.decision.verdict is not Verdict.DELIVERED:
+            await self._write_failure(outcome)
+            return
+        self._arrived.append(outcome)
+        async with self._turn:
+            together = self._arrived[:]
+            self._arrived.clear()
+            if together:
+                await self._write_delivered(together)
 
-    async def _settle(self, session: AsyncSession, status: int | None, decision: Decision) -> None:
-        held = (self.delivery.id, self.delivery.attempts)
-        match decision.verdict:
-            case Verdict.DELIVERED:
-                await session.execute(statements.finish(*held, DeliveryState.DELIVERED, status))
-            case Verdict.AGAIN:
+    async def _write_delivered(self, outcomes: Sequence[Outcome]) -> None:
+        settled = [(one.delivery.id, one.delivery.attempts, one.attempt.answer.status) for one in outcomes]
+        async with async_transaction(self.database) as session:
+            # Endpoints first, then their deliveries, as everybody who locks both.
+            held = await session.execute(
+                statements.hold_endpoints({one.delivery.endpoint_id for one in outcomes})
+            )
+            if failing := [row.id for row in held if row.failing_since is not None]:
+                await session.execute(statements.forget_failures(failing))
+            await session.execute(statements.save_attempts(), [one.row for one in outcomes])
+            await session.execute(statements.deliver(settled))
+
+    async def _write_failure(self, outcome: Outcome) -> None:
+        delivery, decision = outcome.delivery, outcome.decision
+        held = (delivery.id, delivery.attempts)
+        status = outcome.attempt.answer.status
+        async with async_transaction(self.database) as session:
+            noted = statements.note_failure(delivery.endpoint_id, decision.rest)
+            for_so_long = (await session.scalars(noted)).one()
+            await session.execute(statements.save_attempts(), [outcome.row])
+            if decision.verdict is Verdict.AGAIN:
                 await session.execute(statements.try_again(*held, decision.wait, status))
-            case Verdict.FAILED | Verdict.GONE:
+            else:
                 await session.execute(statements.finish(*held, DeliveryState.FAILED, status))
+            if decision.verdict is Verdict.GONE:
+                await self._disable(session, delivery, Disabled.GONE)
+            elif for_so_long:
+                await self._disable(session, delivery, Disabled.FAILING)
 
-    async def _disable(self, session: AsyncSession, reason: Disabled) -> None:
-        statement = statements.disable(self.delivery.endpoint_id, reason)
+    async def _disable(self, session: AsyncSession, delivery: WebhookDelivery, reason: Disabled) -> None:
+        statement = statements.disable(delivery.endpoint_id, reason)
         endpoint = (await session.scalars(statement)).one_or_none()
         if endpoint is None:
             return

@@ -25,7 +25,7 @@ from sqlalchemy import (
     tuple_,
     update,
 )
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import aliased, defer
 from sqlalchemy.sql.dml import ReturningUpdate
 from sqlalchemy.sql.selectable import LateralFromClause
 
@@ -129,6 +129,12 @@ def start_jobs(job_ids: Collection[UUID]) -> ReturningUpdate[UUID, int]:
         .values(state=JobState.RUNNING, started_at=func.now(), events=Job.events + 1)
         .returning(Job.id, Job.events)
     )
+
+
+def jobs_to_compute(job_ids: Collection[UUID]) -> Select[Job]:
+    """Jobs with what computing them needs; what is only told about them stays where it is."""
+    told = (Job.warnings, Job.coverage, Job.rejected, Job.client_metadata)
+    return select(Job).where(Job.id.in_(job_ids)).options(*(defer(column, raiseload=True) for column in told))
 
 
 def _in_state(state: ChunkState) -> ColumnElement[bool]:

@@ -23,7 +23,7 @@ def open_deliveries(overdue_by: timedelta) -> Select[int, int, timedelta | None]
     of_each = (
         select(
             func.count().label("open"),
-            func.min(WebhookDelivery.due_at).label("next"),
+            func.min(func.greatest(WebhookDelivery.due_at, WebhookEndpoint.resting_until)).label("next"),
             func.bool_or(_IS_SENT).label("busy"),
         )
         .join(WebhookEndpoint, WebhookEndpoint.id == WebhookDelivery.endpoint_id)

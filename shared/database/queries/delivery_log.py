@@ -99,11 +99,15 @@ def send_again(delivery_ids: Collection[UUID]) -> ReturningUpdate[UUID]:
 
 
 def failed_since(endpoint_id: UUID, since: datetime, limit: int) -> Select[UUID]:
-    """What failed for an endpoint since then, the oldest event first; held until the transaction ends."""
+    """What failed for an endpoint since then, the oldest event first; held until the transaction ends.
+
+    Without pings: they asked whether it answered then.
+    """
     return (
         select(WebhookDelivery.id)
         .where(
             WebhookDelivery.endpoint_id == endpoint_id,
+            WebhookDelivery.job_id.is_not(None),
             WebhookDelivery.state == DeliveryState.FAILED,
             WebhookDelivery.finished_at >= since,
         )

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection
 from uuid import UUID
 
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import Select, func, literal, select, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from shared.database.tables import Chunk, Job, JobInput
 from shared.jobs.states import ChunkState, JobState, job_states_before
 
 
-def count_down(job_id: UUID, done: int, failed: int = 0) -> ReturningUpdate[Job]:
-    """One chunk less to do for a running job, with so many samples in its part and so many in none."""
+def count_down(job_id: UUID, done: int, failed: int = 0) -> ReturningUpdate[int, int, int, int, int]:
+    """One chunk less to do for a running job, with so many samples in its part and so many in none.
+
+    Returns the new event number, the job's samples: done, failed, of how many, and its open chunks.
+    """
     return (
         update(Job)
         .where(Job.id == job_id, Job.state == JobState.RUNNING)
@@ -23,11 +27,11 @@ def count_down(job_id: UUID, done: int, failed: int = 0) -> ReturningUpdate[Job]
             chunks_open=Job.chunks_open - 1,
             events=Job.events + 1,
         )
-        .returning(Job)
+        .returning(Job.events, Job.samples_done, Job.samples_failed, Job.samples_total, Job.chunks_open)
     )
 
 
-def make_ready(job_id: UUID, manifest_key: str) -> ReturningUpdate[int]:
+def make_ready(job_id: UUID, manifest_key: str, manifest_sha256: str) -> ReturningUpdate[int]:
     """The job's result is whole; returns the new event number."""
     return (
         update(Job)
@@ -35,6 +39,7 @@ def make_ready(job_id: UUID, manifest_key: str) -> ReturningUpdate[int]:
         .values(
             state=JobState.READY,
             manifest_key=manifest_key,
+            manifest_sha256=manifest_sha256,
             finished_at=func.clock_timestamp(),
             events=Job.events + 1,
         )
@@ -52,10 +57,20 @@ def fail_inputs(job_id: UUID, positions: Collection[int], error: str) -> Returni
     )
 
 
-def failed_inputs(job_id: UUID) -> Select[JobInput]:
-    """The inputs of a job that have no samples, or not all, in order."""
+def warn(job_id: UUID, sentence: str) -> ReturningUpdate[UUID]:
+    """Tell the owner of a job something about its result."""
     return (
-        select(JobInput)
+        update(Job)
+        .where(Job.id == job_id)
+        .values(warnings=Job.warnings + literal([sentence], JSONB))
+        .returning(Job.id)
+    )
+
+
+def failed_inputs(job_id: UUID) -> Select[int, str | None]:
+    """The inputs of a job that have no samples, or not all, in order, and why."""
+    return (
+        select(JobInput.position, JobInput.error)
         .where(JobInput.job_id == job_id, JobInput.error.is_not(None))
         .order_by(JobInput.position)
     )

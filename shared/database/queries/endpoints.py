@@ -67,6 +67,12 @@ def change_endpoint(endpoint_id: UUID, values: Mapping[str, Any]) -> Update:
     return update(WebhookEndpoint).where(WebhookEndpoint.id == endpoint_id).values(**values)
 
 
+def end_rest(endpoint_id: UUID) -> Update:
+    """Somebody wants it tried now, whatever it asked for."""
+    rested = change_endpoint(endpoint_id, {"resting_until": None})
+    return rested.where(WebhookEndpoint.resting_until.is_not(None))
+
+
 def remove_endpoint(endpoint_id: UUID) -> Update:
     """The endpoint is told nothing more; its row stays for the log's sake."""
     return change_endpoint(endpoint_id, {"deleted_at": func.now()})
@@ -92,8 +98,8 @@ def save_named(workspace_id: int, url: str) -> Insert:
 
 def name_again(endpoint_id: UUID) -> Update:
     """A deleted endpoint that a query names comes back as new."""
-    fresh = {"deleted_at": None, "enabled": True, "disabled_because": None, "failing_since": None}
-    return change_endpoint(endpoint_id, fresh)
+    fresh = dict.fromkeys(("deleted_at", "disabled_because", "failing_since", "resting_until"))
+    return change_endpoint(endpoint_id, {**fresh, "enabled": True})
 
 
 def rotate_endpoint(endpoint_id: UUID, sealed: str, previous: str | None) -> Update:

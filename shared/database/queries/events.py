@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -11,9 +11,12 @@ from sqlalchemy import (
     CTE,
     ColumnElement,
     Executable,
+    Integer,
     ScalarSelect,
     Select,
     and_,
+    bindparam,
+    column,
     exists,
     func,
     insert,
@@ -35,13 +38,23 @@ BETWEEN_PROGRESS = timedelta(seconds=5)
 RETOLD = (Job.id, Job.workspace_id, Job.model_id, Job.webhook_endpoint_id, Job.webhook_events)
 
 
-def save_event(job_id: UUID, number: int, kind: EventKind, data: dict[str, Any] | None = None) -> Executable:
+Number = ColumnElement[int]
+Happened = tuple[UUID, int, Mapping[str, Any]]  # to which job, the number of the event, what it says
+Saving = tuple[Executable, dict[str, Any]]  # a statement and its parameters
+
+
+def save_event(job_id: UUID, number: int, kind: EventKind, data: Mapping[str, Any] | None = None) -> Saving:
     """One event, and a delivery of it to every endpoint that wants it; `number` is the job's own counter's.
 
     All of it happens with the caller's transaction, or not at all.
     """
-    job = select(*RETOLD).where(Job.id == job_id).cte("job")
-    return select(told(job, number, kind)).add_cte(event(job, number, kind, data or {}))
+    return save_events(kind, [(job_id, number, data or {})])
+
+
+def save_events(kind: EventKind, happened: Iterable[Happened]) -> Saving:
+    """The same for events of one kind that happened to several jobs."""
+    rows = [{"id": str(job_id), "number": number, "data": data} for job_id, number, data in happened]
+    return _SAVING[kind], {"happened": rows}
 
 
 def events_of_job(job_id: UUID, after: int = 0) -> Select[Event]:
@@ -54,19 +67,17 @@ def event_numbers(job_ids: Collection[UUID]) -> Select[UUID, int, str]:
     return select(Job.id, Job.events, Job.state).where(Job.id.in_(job_ids))
 
 
-def event(job: CTE, number: int, kind: EventKind, data: dict[str, Any]) -> CTE:
-    """One event of the job in a CTE that has what is `RETOLD`."""
-    row = select(job.c.id, job.c.workspace_id, literal(number), literal(str(kind)), literal(data, JSONB))
+def event(job: CTE, number: Number, kind: EventKind, data: ColumnElement[Any]) -> CTE:
+    """One event of each job in a CTE that has what is `RETOLD`."""
+    row = select(job.c.id, job.c.workspace_id, number, literal(str(kind)), data)
     columns = [Event.job_id, Event.workspace_id, Event.number, Event.kind, Event.data]
     return insert(Event).from_select(columns, row).cte("event")
 
 
-def told(job: CTE, number: int, kind: EventKind) -> ScalarSelect[Any]:
-    """Has an event delivered to whoever wants it, and the senders woken if there is anybody."""
+def told(job: CTE, number: Number, kind: EventKind) -> ScalarSelect[Any]:
+    """Has the events delivered to whoever wants it, and the senders woken if there is anybody."""
     wanted = (
-        select(
-            WebhookEndpoint.workspace_id, WebhookEndpoint.id, job.c.id, literal(number), literal(str(kind))
-        )
+        select(WebhookEndpoint.workspace_id, WebhookEndpoint.id, job.c.id, number, literal(str(kind)))
         .join_from(WebhookEndpoint, job, job.c.workspace_id == WebhookEndpoint.workspace_id)
         .where(
             WebhookEndpoint.deleted_at.is_(None),
@@ -111,3 +122,15 @@ def _told_of_progress_lately(job: CTE) -> ColumnElement[bool]:
         earlier.kind == str(EventKind.PROGRESS),
         earlier.created_at > func.clock_timestamp() - BETWEEN_PROGRESS,
     )
+
+
+def _saving(kind: EventKind) -> Executable:
+    """Built once: building it takes longer than Postgres takes to run it."""
+    columns = [column("id", Job.id.type), column("number", Integer), column("data", JSONB)]
+    sent = func.jsonb_to_recordset(bindparam("happened", type_=JSONB))
+    rows = sent.table_valued(*columns).render_derived(with_types=True)
+    job = select(*RETOLD, rows.c.number, rows.c.data).join_from(rows, Job, Job.id == rows.c.id).cte("job")
+    return select(told(job, job.c.number, kind)).add_cte(event(job, job.c.number, kind, job.c.data))
+
+
+_SAVING: Mapping[EventKind, Executable] = {kind: _saving(kind) for kind in EventKind}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from uuid import UUID
 
-from sqlalchemy import Executable, Select, select
+from sqlalchemy import Executable, Select, or_, select
 
 from shared.database.tables import Chunk, Job, JobInput
 from shared.jobs.states import ChunkState
@@ -37,6 +37,15 @@ def inputs_of_chunks(chunk_ids: Collection[int]) -> Select[JobInput, int]:
         .where(Chunk.id.in_(chunk_ids))
         .order_by(Chunk.id, JobInput.position)
     )
+
+
+def spans_of_inputs(
+    job_id: UUID, runs: Collection[tuple[int, int]], custom_ids: Collection[str]
+) -> Select[int, int]:
+    """First sample and number of samples of a job's inputs in runs of positions, or with one of these ids."""
+    within = [JobInput.position.between(first, last) for first, last in runs]
+    wanted = or_(JobInput.custom_id.in_(custom_ids), *within)
+    return select(JobInput.first_sample, JobInput.num_samples).where(JobInput.job_id == job_id, wanted)
 
 
 def done_chunks(job_id: UUID, from_sample: int = 0) -> Select[Chunk]:

@@ -8,6 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Select, select, tuple_
+from sqlalchemy.orm import defer
 
 from shared.database.tables import Job
 from shared.jobs.states import JobState
@@ -33,8 +34,10 @@ class JobFilter:
 
 
 def jobs_of_workspace(workspace_id: int, wanted: JobFilter, behind: Place | None, limit: int) -> Select[Job]:
-    """The newest jobs that are wanted, or those behind a place."""
+    """The newest jobs that are wanted, or those behind a place; without what can be large of them."""
+    large = (Job.sheets, Job.input_digests, Job.coverage, Job.warnings)
     statement = select(Job).where(Job.workspace_id == workspace_id)
+    statement = statement.options(*(defer(column, raiseload=True) for column in large))
     if behind is not None:
         statement = statement.where(tuple_(Job.created_at, Job.id) < (behind.created_at, behind.id))
     if wanted.states:

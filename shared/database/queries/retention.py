@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Select, func, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from shared.database.tables import Chunk, Job
+from shared.database.tables import Artifact, Chunk, Job
 from shared.jobs.states import FINAL_JOB_STATES, JobState, job_states_before
 
 _ENDED = tuple(FINAL_JOB_STATES - {JobState.EXPIRED})
@@ -34,7 +34,12 @@ def keys_of_results(job_ids: Collection[UUID]) -> Select[str]:
     """The keys of all that these jobs' rows point at below their results."""
     parts = select(Chunk.part_key).where(Chunk.job_id.in_(job_ids), Chunk.part_key.is_not(None))
     manifests = select(Job.manifest_key).where(Job.id.in_(job_ids), Job.manifest_key.is_not(None))
-    return select(parts.union_all(manifests).subquery().c[0])
+    artifacts = select(Artifact.key).where(Artifact.job_id.in_(job_ids), Artifact.key.is_not(None))
+    # What an artifact is still to be made with.
+    genes = select(Artifact.request["genes"].astext).where(
+        Artifact.job_id.in_(job_ids), Artifact.request["genes"].astext.is_not(None)
+    )
+    return select(parts.union_all(manifests, artifacts, genes).subquery().c[0])
 
 
 def expire_job(job_id: UUID) -> ReturningUpdate[int]:

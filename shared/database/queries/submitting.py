@@ -38,6 +38,7 @@ _OF_JOB = (
     *("input_digests", "seed", "source", "request_id", "lane", "client_metadata", "parent_id"),
     *("samples_total", "chunks_total", "chunks_open", "warnings", "coverage"),
     *("webhook_endpoint_id", "webhook_events"),
+    *("sheets", "custom_ids", "rejected", "query_digest", "model_digests", "reproduces_id"),
 )
 # What a job has where nothing else is said.
 _UNSAID: Mapping[str, Any] = {
@@ -55,8 +56,14 @@ _UNSAID: Mapping[str, Any] = {
     "cancel_after": None,
     "webhook_endpoint_id": None,
     "webhook_events": [],
+    "sheets": [],
+    "custom_ids": False,
+    "rejected": None,
+    "query_digest": None,
+    "model_digests": {},
+    "reproduces_id": None,
 }
-_OF_INPUT = ("position", "first_sample", "num_samples", "conditions", "placements")
+_OF_INPUT = ("position", "first_sample", "num_samples", "conditions", "placements", "custom_id")
 _OF_CHUNK = ("position", "first_sample", "num_samples")
 # What a chunk repeats of its job.
 _SHARED = ("workspace_id", "lane", "model_id", "model_version")
@@ -74,15 +81,16 @@ def save_whole(
 
 
 def save_inputs(job_id: object, inputs: Iterable[Mapping[str, Any]]) -> Insert:
-    """More conditions of a job that the same transaction saved."""
+    """More conditions of a job; those that it has already stay as they are."""
     rows = _recordset(JobInput, bindparam("inputs", _sent(inputs), JSONB), _OF_INPUT)
     chosen = select(literal(job_id, JobInput.job_id.type), *rows.c)
-    return insert(_table(JobInput)).from_select(["job_id", *_names(JobInput, _OF_INPUT)], chosen)
+    statement = insert_or_not(_table(JobInput)).from_select(["job_id", *_names(JobInput, _OF_INPUT)], chosen)
+    return statement.on_conflict_do_nothing(index_elements=["job_id", "position"])
 
 
 def _sent(inputs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     names = dict(zip(_OF_INPUT, _names(JobInput, _OF_INPUT), strict=True))
-    return [{name: row[attribute] for attribute, name in names.items()} for row in inputs]
+    return [{name: row.get(attribute) for attribute, name in names.items()} for row in inputs]
 
 
 def _table(kind: type[Table]) -> TableClause:
@@ -130,8 +138,9 @@ def _whole() -> Select[Any]:
     job = _job()
     inputs = _rows(job, JobInput, "inputs", _OF_INPUT)
     chunks = _rows(job, Chunk, "chunks", _OF_CHUNK, _SHARED)
-    first = event(job, 1, EventKind.QUEUED, {})
-    return select(job.c.id, told(job, 1, EventKind.QUEUED)).add_cte(inputs, chunks, first)
+    number, data = literal(1), literal({}, JSONB)
+    first = event(job, number, EventKind.QUEUED, data)
+    return select(job.c.id, told(job, number, EventKind.QUEUED)).add_cte(inputs, chunks, first)
 
 
 _WHOLE = _whole()

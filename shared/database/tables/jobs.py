@@ -72,8 +72,10 @@ class Job(Table):
     sheets: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default="[]")
     custom_ids: Mapped[bool] = mapped_column(server_default=false())  # whether any input has one
     # What was sent and left out: how many rows, the first of them, and where the report on all lies.
-    rejected: Mapped[dict[str, Any] | None]
+    rejected: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     query_digest: Mapped[str | None]  # SHA-256 of what was asked, in hex
+    # SHA-256 of the model's `vocabulary` and `genes`, in hex.
+    model_digests: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
     seed: Mapped[int] = mapped_column(BigInteger)
     source: Mapped[str | None]
     request_id: Mapped[str | None]  # of the submit, so that one search finds every line about it

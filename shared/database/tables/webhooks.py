@@ -69,6 +69,8 @@ class WebhookEndpoint(Table):
     disabled_because: Mapped[str | None]
     # Since when nothing but failures came back.
     failing_since: Mapped[datetime | None]
+    # It asked for so long a rest (Retry-After); nothing is sent before.
+    resting_until: Mapped[datetime | None]
     secret: Mapped[str | None]  # sealed
     previous_secret: Mapped[str | None]  # sealed; signs, too, until it is over
     previous_until: Mapped[datetime | None]
@@ -105,7 +107,8 @@ class WebhookDelivery(Table):
     state: Mapped[str] = mapped_column(server_default=DeliveryState.WAITING)
     # Counted before an attempt begins: it is the fencing token of whoever sends.
     attempts: Mapped[int] = mapped_column(SmallInteger, server_default="0")
-    # Asked for again by hand: so many attempts do not count against the bound.
+    # So many attempts do not count against the bound: made before it was asked for again by hand, or lost
+    # with whoever made them.
     forgiven: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     # Of one that waits, when it is sent; of one that is sent, when somebody else may take it over.
     due_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -28,7 +28,7 @@ COMMON_OPTIONS = (
 )
 
 
-def no_notes(_: Options, __: Sequence[InputSpec]) -> Iterable[str]:
+def no_notes(_: Options, __: int | None) -> Iterable[str]:
     """Nothing to say."""
     return ()
 
@@ -40,7 +40,8 @@ class QueryForm:
     `options` may stand at the top level, those in `required` must; `keys` are the keys of an input, some of
     them `optional`, and `fields` what its metadata may set. `read_input` gets an input and its path.
     `complete` turns the options that were set into fields of QuerySpec. `example` makes a query from a
-    model's own example query and example counts. `notes` says what a query asks for in vain.
+    model's own example query and example counts. `notes` says what a query asks for in vain, given the index
+    of the first input with metadata.
     """
 
     request_type: RequestType
@@ -52,4 +53,4 @@ class QueryForm:
     read_input: Callable[[RawInput, str, InputValues], InputSpec]
     complete: Callable[[Options], Options]
     example: Callable[[ModelRules, Mapping[str, Any], Sequence[int]], Mapping[str, Any]]
-    notes: Callable[[Options, Sequence[InputSpec]], Iterable[str]] = no_notes
+    notes: Callable[[Options, int | None], Iterable[str]] = no_notes

@@ -7,7 +7,7 @@ from typing import Any
 
 from shared.queries.fields import METADATA_FIELDS, LatentGroup
 from shared.queries.forms.form import COMMON_OPTIONS, Options, QueryForm
-from shared.queries.input_values import COUNTS, METADATA, NUM_SAMPLES, InputValues, RawInput
+from shared.queries.input_values import COUNTS, CUSTOM_ID, METADATA, NUM_SAMPLES, InputValues, RawInput
 from shared.queries.requests import RequestType
 from shared.queries.rules import ModelRules
 from shared.queries.spec import InputSpec
@@ -22,6 +22,7 @@ def _read_input(item: RawInput, path: str, values: InputValues) -> InputSpec:
         *values.metadata(item, path, FIELDS, optional=True),
         values.num_samples(item, path),
         values.counts(item, path),
+        values.custom_id(item, path),
     )
 
 
@@ -42,13 +43,12 @@ def _best_known(rules: ModelRules) -> dict[str, str]:
     return {PERTURBATION: best} if best else {}
 
 
-def _notes(options: Options, inputs: Sequence[InputSpec]) -> Iterator[str]:
+def _notes(options: Options, described: int | None) -> Iterator[str]:
     if "total_count" in options and not options.get("fixed_total_count"):
         yield (
             "total_count: it has no effect, since every sample is as large as its reference; set "
             "fixed_total_count to true to have it hold."
         )
-    described = next((index for index, item in enumerate(inputs) if item.metadata), None)
     if described is not None and LatentGroup.PERTURBATION in options.get("conditioning", ()):
         yield (
             f"inputs[{described}].metadata: it has no effect, since conditioning takes the perturbation from "
@@ -60,8 +60,8 @@ REFERENCE = QueryForm(
     request_type=RequestType.REFERENCE_CONDITIONED,
     options=(*COMMON_OPTIONS, "conditioning", "fixed_total_count"),
     required=("sampling_strategy",),
-    keys=(METADATA, NUM_SAMPLES, COUNTS),
-    optional=(METADATA,),
+    keys=(METADATA, NUM_SAMPLES, COUNTS, CUSTOM_ID),
+    optional=(METADATA, CUSTOM_ID),
     fields=FIELDS,
     read_input=_read_input,
     complete=_complete,

@@ -7,44 +7,48 @@ from typing import Any
 
 import pyarrow as pa
 
-from shared.results.forms.form import ResultForm, metadata_array, metadata_field, whole
-from shared.results.part import (
-    COUNTS,
-    LATENT_GROUPS,
-    METADATA_COLUMNS,
-    counts_matrix,
-    latent_column,
-    part_table,
+from shared.results.forms.form import (
+    ResultForm,
+    latents_of,
+    metadata_array,
+    metadata_field,
+    metadata_of,
+    metadata_rows,
+    whole,
 )
+from shared.results.part import COUNTS, counts_matrix, latent_column, part_table
 
 
 def _json_rows(part: pa.Table, num_genes: int) -> Iterator[dict[str, Any]]:
-    counts = counts_matrix(part.column(COUNTS), num_genes)
-    metadata = part.select(list(METADATA_COLUMNS)).to_pylist()
-    latents = {group: part.column(latent_column(group)).to_pylist() for group in LATENT_GROUPS}
+    columns = part.column_names
+    shown: dict[str, Any] = {}
+    if COUNTS in columns:
+        shown["counts"] = counts_matrix(part.column(COUNTS), num_genes)
+    if metadata_of(columns):
+        shown["metadata"] = metadata_rows(part)
+    latents = {group: part.column(latent_column(group)).to_pylist() for group in latents_of(columns)}
     for index in range(part.num_rows):
-        yield {
-            "counts": counts[index],
-            "metadata": metadata[index],
-            "latents": {group: values[index] for group, values in latents.items()},
-        }
+        row = {name: values[index] for name, values in shown.items()}
+        if latents:
+            row["latents"] = {group: values[index] for group, values in latents.items()}
+        yield row
 
 
-def _arrow_fields(_: pa.Schema) -> Sequence[pa.Field]:
+def _arrow_fields(part: pa.Schema) -> Sequence[pa.Field]:
     """Counts as list<int64>, metadata as a struct of strings, the three latents as list<float>."""
-    return [
-        pa.field("counts", pa.list_(pa.int64())),
-        metadata_field(),
-        *(pa.field(latent_column(group), pa.list_(pa.float32())) for group in LATENT_GROUPS),
-    ]
+    fields = [pa.field("counts", pa.list_(pa.int64()))] if COUNTS in part.names else []
+    if metadata_of(part.names):
+        fields.append(metadata_field(part))
+    latents = [latent_column(group) for group in latents_of(part.names)]
+    return [*fields, *(pa.field(name, pa.list_(pa.float32())) for name in latents)]
 
 
 def _arrow_arrays(part: pa.Table) -> Sequence[pa.Array]:
-    return [
-        whole(part, COUNTS).cast(pa.list_(pa.int64())),
-        metadata_array(part),
-        *(whole(part, latent_column(group)) for group in LATENT_GROUPS),
-    ]
+    columns = part.column_names
+    arrays = [whole(part, COUNTS).cast(pa.list_(pa.int64()))] if COUNTS in columns else []
+    if metadata_of(columns):
+        arrays.append(metadata_array(part))
+    return [*arrays, *(whole(part, latent_column(group)) for group in latents_of(columns))]
 
 
 EXPRESSION = ResultForm(part_table, _json_rows, _arrow_fields, _arrow_arrays)

@@ -11,11 +11,18 @@ import orjson
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from shared.results.forms.form import ResultForm, metadata_array, metadata_field, whole
+from shared.results.forms.form import (
+    ResultForm,
+    latents_of,
+    metadata_array,
+    metadata_field,
+    metadata_of,
+    metadata_rows,
+    whole,
+)
 from shared.results.part import (
     COUNTS,
-    LATENT_GROUPS,
-    METADATA_COLUMNS,
+    CUSTOM_ID,
     counts_matrix,
     latent_column,
     latent_columns,
@@ -32,6 +39,7 @@ class Predictions:
 
     `probabilities` maps a field to float32 [N, K], and `classes` to the K values they belong to. `modality`
     is the model's. `counts` int32 [N, G] are the reconstruction's; `latents` maps a group to float32 [N, d].
+    `custom_ids` are what the query calls them, None where it calls none of them anything.
     """
 
     input_index: NDArray[np.int64]
@@ -40,13 +48,16 @@ class Predictions:
     modality: str
     latents: Mapping[str, NDArray[np.float32]]
     counts: NDArray[np.int32]
+    custom_ids: Sequence[str] | None = None
 
     def metadata(self) -> list[dict[str, str]]:
-        """The most probable value of each field, for each specimen."""
+        """The most probable value of each field, for each specimen, and what the query calls it."""
         rows = [{"modality": self.modality} for _ in self.input_index]
         for name, values in self.probabilities.items():
             for row, best in zip(rows, values.argmax(1), strict=True):
                 row[name] = self.classes[name][best]
+        for row, custom_id in zip(rows, self.custom_ids or (), strict=False):
+            row[CUSTOM_ID] = custom_id
         return rows
 
 
@@ -55,7 +66,10 @@ def _table(predictions: Predictions) -> pa.Table:
     columns = {
         "input_index": pa.array(predictions.input_index.astype(np.int32)),
         **metadata_columns(predictions.metadata()),
-        **{_column(name): list_column(values) for name, values in predictions.probabilities.items()},
+        **{
+            probabilities_column(name): list_column(values)
+            for name, values in predictions.probabilities.items()
+        },
         COUNTS: list_column(predictions.counts),
         **latent_columns(predictions.latents),
     }
@@ -64,44 +78,50 @@ def _table(predictions: Predictions) -> pa.Table:
 
 
 def _json_rows(part: pa.Table, num_genes: int) -> Iterator[dict[str, Any]]:
-    counts = counts_matrix(part.column(COUNTS), num_genes)
-    metadata = part.select(list(METADATA_COLUMNS)).to_pylist()
-    latents = {group: part.column(latent_column(group)).to_pylist() for group in LATENT_GROUPS}
-    classes = _classes(part.schema)
-    heads = {name: part.column(_column(name)).to_pylist() for name in classes}
+    columns = part.column_names
+    metadata = metadata_rows(part) if metadata_of(columns) else None
+    latents = {group: part.column(latent_column(group)).to_pylist() for group in latents_of(columns)}
+    classes = classes_of(part.schema)
+    heads = {name: part.column(probabilities_column(name)).to_pylist() for name in classes}
+    counts = counts_matrix(part.column(COUNTS), num_genes) if COUNTS in columns else None
     for index in range(part.num_rows):
-        yield {
-            "metadata": metadata[index],
-            "classifier_probs": {
+        row: dict[str, Any] = {} if metadata is None else {"metadata": metadata[index]}
+        if heads:
+            row["classifier_probs"] = {
                 name: dict(zip(classes[name], values[index], strict=True)) for name, values in heads.items()
-            },
-            "latents": {group: values[index] for group, values in latents.items()},
-            "decoder_sample": {"counts": counts[index]},
-        }
+            }
+        if latents:
+            row["latents"] = {group: values[index] for group, values in latents.items()}
+        if counts is not None:
+            row["decoder_sample"] = {"counts": counts[index]}
+        yield row
 
 
 def _arrow_fields(part: pa.Schema) -> Sequence[pa.Field]:
     """Structs all through, since readers know neither maps nor dictionaries."""
-    classes = _classes(part)
-    return [
-        metadata_field(),
-        pa.field("classifier_probs", pa.struct([(name, _probabilities(classes[name])) for name in classes])),
-        pa.field("latents", pa.struct([(group, pa.list_(pa.float32())) for group in LATENT_GROUPS])),
-        pa.field("decoder_sample", pa.struct([("counts", pa.list_(pa.int64()))])),
-    ]
+    classes, latents = classes_of(part), latents_of(part.names)
+    fields = {
+        "classifier_probs": [(name, _probabilities(classes[name])) for name in classes],
+        "latents": [(group, pa.list_(pa.float32())) for group in latents],
+        "decoder_sample": [("counts", pa.list_(pa.int64()))] if COUNTS in part.names else [],
+    }
+    structs = [pa.field(name, pa.struct(inner)) for name, inner in fields.items() if inner]
+    return [metadata_field(part), *structs] if metadata_of(part.names) else structs
 
 
 def _arrow_arrays(part: pa.Table) -> Sequence[pa.Array]:
-    classes = _classes(part.schema)
-    heads = [_struct(whole(part, _column(name)), classes[name]) for name in classes]
-    latents = [whole(part, latent_column(group)) for group in LATENT_GROUPS]
-    counts = whole(part, COUNTS).cast(pa.list_(pa.int64()))
-    return [
-        metadata_array(part),
-        pa.StructArray.from_arrays(heads, names=list(classes)),
-        pa.StructArray.from_arrays(latents, names=list(LATENT_GROUPS)),
-        pa.StructArray.from_arrays([counts], names=["counts"]),
-    ]
+    columns, classes = part.column_names, classes_of(part.schema)
+    arrays = [metadata_array(part)] if metadata_of(columns) else []
+    if classes:
+        heads = [_struct(whole(part, probabilities_column(name)), classes[name]) for name in classes]
+        arrays.append(pa.StructArray.from_arrays(heads, names=list(classes)))
+    if groups := latents_of(columns):
+        latents = [whole(part, latent_column(group)) for group in groups]
+        arrays.append(pa.StructArray.from_arrays(latents, names=groups))
+    if COUNTS in columns:
+        counts = whole(part, COUNTS).cast(pa.list_(pa.int64()))
+        arrays.append(pa.StructArray.from_arrays([counts], names=["counts"]))
+    return arrays
 
 
 def _struct(lists: pa.ListArray, values: Sequence[str]) -> pa.StructArray:
@@ -115,12 +135,14 @@ def _probabilities(values: Sequence[str]) -> pa.StructType:
     return pa.struct([(value, pa.float64()) for value in values])
 
 
-def _classes(part: pa.Schema) -> dict[str, list[str]]:
+def classes_of(part: pa.Schema) -> dict[str, list[str]]:
+    """The values that probabilities belong to, of each field whose probabilities a part has."""
     found: dict[str, list[str]] = orjson.loads((part.metadata or {}).get(_CLASSES, b"{}"))
-    return found
+    return {name: values for name, values in found.items() if probabilities_column(name) in part.names}
 
 
-def _column(field: str) -> str:
+def probabilities_column(field: str) -> str:
+    """The name of the column with the probabilities of a field's values."""
     return f"{field}_probabilities"
 
 

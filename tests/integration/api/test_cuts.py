@@ -14,10 +14,11 @@ import httpx
 import pyarrow as pa
 import pytest
 
-from api.services.results import PartRef, read_part
-from cli.client import Client, RequestFailed
+from api.services.results import read_part
 from cli.events import follow_events
+from genequeue.client import Client, RequestFailed
 from shared.errors import ResultDamaged
+from shared.results.stored import PartRef
 from tests.integration.api.conftest import Serve
 from tests.support.api import Service
 from tests.support.cutting import CuttingRelay, cutting

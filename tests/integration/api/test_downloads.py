@@ -14,7 +14,7 @@ import obstore
 import pyarrow as pa
 import pytest
 
-from shared.links import LinkSigner
+from shared.links import LinkSigner, result
 from shared.storage.objects import ObjectStorage
 from tests.integration.api.conftest import Serve
 from tests.support.api import SECRET, Service
@@ -135,7 +135,7 @@ def test_an_expired_link_is_403_and_a_fresh_one_works(api: Service) -> None:
     job_id = api.finished(1)
     lifetime = api.settings.link_lifetime
     yesterday = LinkSigner(SECRET.encode(), lifetime, clock=lambda: time.time() - 86_400)
-    answer = httpx.get(api.url + yesterday.path(job_id))
+    answer = httpx.get(api.url + yesterday.path(result(job_id)))
     assert answer.status_code == 403
     assert "expired" in answer.json()["error"]
     assert httpx.get(api.download_url(job_id)).status_code == 200

@@ -88,11 +88,14 @@ def test_the_finished_parts_of_a_cancelled_query_are_sent_to_whoever_asks_for_th
     assert api.get(f"/api/model-queries/{nothing}/result?partial=true").status_code == 409
 
 
-def test_partial_does_not_open_a_query_that_still_runs(api: Service) -> None:
+def test_what_is_done_of_a_query_that_still_runs_is_sent_to_whoever_asks_for_it(api: Service) -> None:
     job_id = api.submit(8)
     first, _ = api.completer.claim(2)
     api.completer.complete(first)
-    assert api.get(f"/api/model-queries/{job_id}/result?partial=true").status_code == 409
+    assert api.get(f"/api/model-queries/{job_id}/result").status_code == 409
+    answer = api.get(f"/api/model-queries/{job_id}/result?partial=true")
+    table = pa.ipc.open_stream(io.BytesIO(answer.content)).read_all()
+    assert table.num_rows == first.num_samples
 
 
 def test_deleting_removes_result_and_inputs_and_leaves_a_tombstone(api: Service) -> None:

@@ -96,7 +96,7 @@ class Operation:
 
 @pytest.fixture(scope="module")
 def operations(api: Service) -> list[Operation]:
-    document = httpx.get(f"{api.url}/openapi.json").json()
+    document = httpx.get(f"{api.url}/openapi.json", timeout=60).json()
     found = [
         Operation(method.upper(), path, operation.get("parameters", []), "requestBody" in operation)
         for path, methods in document["paths"].items()
@@ -115,6 +115,9 @@ def judge(answer: httpx.Response, asked: str) -> None:
 def judge_body(answer: httpx.Response, asked: str) -> None:
     """A refusal has all four fields, one line for people, one word for programs, and no insides."""
     if answer.status_code < 400 or "/health/ready" in asked:
+        return
+    if asked.startswith("HEAD "):
+        assert not answer.content, asked
         return
     body = answer.json()
     assert list(body) == _FIELDS, asked
@@ -189,7 +192,7 @@ def test_bodies_that_are_no_query_are_refused_with_every_model(
                 url = operation.url(model=f"gem-1-bulk{suffix}")
                 answer, asked = ask(api, client, operation, url, content=body)
                 judge(answer, asked)
-                assert answer.status_code in {400, 413, 422}, asked
+                assert answer.status_code in {400, 404, 412, 413, 422}, asked
 
 
 @pytest.mark.parametrize("sent", ["", "Bearer", "Basic eA==", "Bearer \x00", "Bearer gq_" + "x" * 5_000])
@@ -277,7 +280,9 @@ def test_a_database_that_answers_nonsense_is_500_without_its_words(
             session.execute(text("ALTER TABLE jobs RENAME TO elsewhere"))
         met = statuses(api, operations, ready)
     broken = {asked for asked, status in met.items() if status == 500}
-    assert {asked for asked in met if "{query_id}" in asked} <= broken
+    # The groups of a comparison are read before anything is looked up.
+    unread = {"POST /api/model-queries/{query_id}/compare"}
+    assert {asked for asked in met if "{query_id}" in asked} - unread <= broken
     assert "POST /api/models/{model_id}/predict" in broken
 
 
@@ -291,6 +296,12 @@ def test_a_storage_that_is_gone_is_503_where_it_is_needed_and_nothing_else_notic
     assert {asked for asked, status in met.items() if status >= 500} == {
         "DELETE /api/model-queries/{query_id}",
         "GET /api/model-queries/{query_id}/result",
+        "GET /api/model-queries/{query_id}/manifest",
+        "GET /api/model-queries/{query_id}/summary",
+        # All of them ask for the same link here.
         "GET /api/downloads/{query_id}",
+        "GET /api/downloads/{query_id}/parts/{position}",
+        "GET /api/downloads/artifacts/{artifact_id}",
+        "GET /api/downloads/reports/{report_id}",
         "GET /health/ready",
     }

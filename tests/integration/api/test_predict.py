@@ -18,7 +18,9 @@ from sqlalchemy import text
 from shared.database.engines import transaction
 from shared.database.queries.jobs import inputs_of_job
 from shared.database.tables import JobInput
+from shared.jobs.chunks import first_samples
 from shared.messages import WAKE_GENERATION
+from shared.sheets.sheet import SheetRef, decode_sheet
 from tests.integration.api.conftest import Serve
 from tests.support.api import Service, query_of
 from tests.support.catalogs import HEART, LIVER, LOBE_OF_LIVER
@@ -82,11 +84,25 @@ def test_a_seed_left_open_is_drawn_and_kept(api: Service) -> None:
     assert all(0 <= seed < 1 << 63 for seed in seeds)
 
 
-def test_thousands_of_conditions_are_saved_in_order(api: Service) -> None:
+def test_two_thousand_conditions_are_rows_saved_in_order(api: Service) -> None:
+    sizes = [1 + number % 3 for number in range(2_000)]
+    job_id = api.submit(*sizes)
+    rows = inputs(api, job_id)
+    assert [row.num_samples for row in rows] == sizes
+    assert [row.position for row in rows] == list(range(2_000))
+    assert read_job(api.engine, job_id).sheets == []
+
+
+def test_more_conditions_are_kept_in_sheets_in_order(api: Service) -> None:
     sizes = [1 + number % 3 for number in range(12_000)]
-    rows = inputs(api, api.submit(*sizes))
+    job_id = api.submit(*sizes)
+    job = read_job(api.engine, job_id)
+    sheets = [SheetRef.from_json(entry) for entry in job.sheets]
+    rows = [row for sheet in sheets for row in decode_sheet(api.storage.get(sheet.key))]
     assert [row.num_samples for row in rows] == sizes
     assert [row.position for row in rows] == list(range(12_000))
+    assert [row.first_sample for row in rows] == first_samples(sizes)
+    assert (inputs(api, job_id), job.samples_total, job.rejected) == ([], sum(sizes), None)
 
 
 def test_the_operator_can_choose_the_size_of_chunks(serve: Serve) -> None:

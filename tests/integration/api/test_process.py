@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import random
+import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 
 from cli.machine.ports import free_ports
 from shared.database.engines import sync_engine
+from shared.links import LinkSigner, report
 from shared.storage.objects import open_storage
+from shared.storage.reports import report_key
 from tests.support.api import SECRET, Service, closing_engine, new_key, query_of, settings_for
 from tests.support.catalogs import unread_model
 from tests.support.completer import Completer
@@ -68,7 +76,7 @@ def running(
     (port,) = free_ports(1)
     process = start(port)
     url = f"http://127.0.0.1:{port}"
-    wait_until(lambda: answers(url), 20)
+    wait_until(lambda: answers(url), 60)
     settings = settings_for(
         database_url=environment["GENEQUEUE_DATABASE_URL"],
         redis_url=environment["GENEQUEUE_REDIS_URL"],
@@ -155,3 +163,34 @@ def test_a_changed_checkpoint_is_refused_at_the_start_by_name(
     errors = [line["error"] for line in log_lines(tmp_path) if line["event"] == "api.cannot_start"]
     assert len(errors) == 1
     assert str(weights) in errors[0]
+
+
+def test_a_large_file_comes_and_goes_in_little_memory(
+    running: tuple[Service, subprocess.Popen[bytes]],
+) -> None:
+    """200 MB in through an upload, and out again through a signed link, to a reader who is slow at first."""
+    service, process = running
+    size, piece = 200 << 20, random.Random(2).randbytes(1 << 20)
+    tus = {"Tus-Resumable": "1.0.0", "Upload-Length": str(size), "Upload-Offset": "0"}
+    path = service.call("POST", "/api/uploads", headers=tus).headers["location"].removeprefix(service.url)
+    before = peak_memory(process)
+    bytes_come = {**tus, "Content-Type": "application/offset+octet-stream"}
+    answer = service.call("PATCH", path, headers=bytes_come, content=itertools.repeat(piece, size >> 20))
+    assert answer.headers["upload-offset"] == str(size)
+    report_id = uuid4()
+    service.storage.write_stream(report_key(report_id), itertools.repeat(piece, size >> 20))
+    link = LinkSigner(SECRET.encode(), timedelta(hours=1)).path(report(report_id))
+    read = 0
+    with httpx.stream("GET", service.url + link, timeout=60) as coming:
+        for got in coming.iter_raw():
+            time.sleep(0.5 if not read else 0)
+            read += len(got)
+    assert read == size
+    assert peak_memory(process) - before < 100 << 20
+
+
+def peak_memory(process: subprocess.Popen[bytes]) -> int:
+    """The most memory that a process has held so far, in bytes."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    (kilobytes,) = re.findall(r"VmHWM:\s+(\d+) kB", status)
+    return int(kilobytes) << 10

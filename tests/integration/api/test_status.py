@@ -78,7 +78,7 @@ def test_the_full_state_counts_samples(api: Service) -> None:
 
 def test_the_links_of_a_ready_job_lead_where_they_say(api: Service) -> None:
     links = api.get(f"/api/model-queries/{api.finished(1)}").json()["links"]
-    assert links.keys() == {"self", "status", "events", "result", "download"}
+    assert links.keys() == {"self", "status", "events", "parts", "result", "manifest", "download"}
     for link in links.values():
         assert api.get(link.removeprefix(api.url)).status_code == 200
 

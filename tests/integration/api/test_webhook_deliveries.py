@@ -16,6 +16,7 @@ from shared.database.engines import transaction
 from shared.database.tables import WebhookDelivery
 from tests.integration.api.conftest import Serve
 from tests.support.api import Service
+from tests.support.jobs import save_job
 from tests.support.post_offices import post_office
 from tests.support.processes import wait_until
 from tests.support.receivers import Reply, receiver
@@ -49,15 +50,18 @@ def failed(engine: Engine, delivery_id: UUID, **columns: Any) -> None:
     settle(engine, delivery_id, **{**ended, **columns})
 
 
-def failures(engine: Engine, endpoint: UUID, count: int, days: int) -> int:
-    """So many pings of an endpoint that failed so many days ago."""
+def failures(engine: Engine, endpoint: UUID, count: int, days: int, job: UUID | None = None) -> int:
+    """So many events of a job, or pings, that did not arrive at an endpoint so many days ago."""
     statement = text(
-        "INSERT INTO webhook_deliveries (workspace_id, endpoint_id, kind, state, attempts, finished_at) "
-        "SELECT workspace_id, id, 'webhook.ping', 'failed', 10, now() - :days * interval '1 day' "
-        "FROM webhook_endpoints, generate_series(1, :count) WHERE id = :endpoint"
+        "INSERT INTO webhook_deliveries "
+        "(workspace_id, endpoint_id, job_id, event_number, kind, state, attempts, finished_at) "
+        "SELECT workspace_id, id, CAST(:job AS uuid), CASE WHEN :job IS NOT NULL THEN n + 10000 * :days END, "
+        "'some event', 'failed', 10, now() - :days * interval '1 day' "
+        "FROM webhook_endpoints, generate_series(1, :count) AS n WHERE id = :endpoint"
     )
     with transaction(engine) as session:
-        session.execute(statement, {"endpoint": endpoint, "count": count, "days": days})
+        named = {"endpoint": endpoint, "count": count, "days": days, "job": str(job) if job else None}
+        session.execute(statement, named)
     return count
 
 
@@ -177,10 +181,12 @@ def test_one_that_is_sent_at_this_moment_is_409_and_one_of_a_disabled_endpoint_t
 
 
 def test_all_that_failed_since_a_time_is_recovered_a_thousand_at_once(own: Service) -> None:
+    job = save_job(own.engine)
     endpoint, other = save_endpoint(own.engine), save_endpoint(own.engine)
-    old, late = failures(own.engine, endpoint, AT_ONCE + 1, days=9), AT_ONCE + 2
-    failures(own.engine, endpoint, late, days=2)
-    failures(own.engine, other, 1, days=1)
+    old, late = failures(own.engine, endpoint, AT_ONCE + 1, 9, job), AT_ONCE + 2
+    failures(own.engine, endpoint, late, 2, job)
+    pings = failures(own.engine, endpoint, 3, 1)
+    failures(own.engine, other, 1, 1, job)
     path = f"/api/webhook-endpoints/{endpoint}/recover"
     since = {"since": (datetime.now(UTC) - timedelta(days=3)).isoformat()}
     first = own.call("POST", path, params=since)
@@ -188,7 +194,7 @@ def test_all_that_failed_since_a_time_is_recovered_a_thousand_at_once(own: Servi
     assert own.call("POST", path, params=since).json() == {"recovered": 2, "more": False}
     assert own.call("POST", path, params=since).json() == {"recovered": 0, "more": False}
     states = Counter(one.state for one in deliveries_to(own.engine, endpoint))
-    assert states == {"failed": old, "waiting": late}
+    assert states == {"failed": old + pings, "waiting": late}, "a ping asked whether it answered then"
     assert listed(own, endpoint=other, state="failed")
     assert own.call("POST", path).json()["errors"][0]["path"] == "since"
 

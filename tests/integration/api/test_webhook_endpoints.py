@@ -210,6 +210,21 @@ def test_disabling_ends_what_is_on_its_way_and_enabling_forgets_the_failures(api
     assert api.call("POST", f"{path}/ping").status_code == 202
 
 
+@pytest.mark.parametrize("wish", ["ping", "enable"])
+def test_a_rest_that_an_endpoint_asked_for_is_shown_and_ends_when_its_owner_wants_it(
+    api: Service, wish: str
+) -> None:
+    path = f"{PATH}/{register(api)['id']}"
+    with transaction(api.engine) as session:
+        session.execute(text("UPDATE webhook_endpoints SET resting_until = now() + interval '1 h'"))
+    assert api.get(path).json()["resting_until"] is not None
+    if wish == "ping":
+        assert api.call("POST", f"{path}/ping").status_code == 202
+    else:
+        api.call("PATCH", path, json={"enabled": True})
+    assert api.get(path).json()["resting_until"] is None
+
+
 def test_one_registered_as_disabled_gets_no_ping(api: Service) -> None:
     assert register(api, enabled=False)["ping_id"] is None
 

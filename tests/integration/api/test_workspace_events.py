@@ -55,7 +55,7 @@ def test_nothing_is_skipped_that_is_committed_late(own: Service) -> None:
     job = own.submit(1)
     cursor = page(own, wait=10)["next_cursor"]
     with Session(own.engine) as slow, slow.begin():
-        slow.execute(save_event(job, 2, EventKind.RUNNING))
+        slow.execute(*save_event(job, 2, EventKind.RUNNING))
         own.submit(1)  # committed at once, though it began later
         assert told(page(own, after=cursor)) == []
     assert told(page(own, after=cursor, wait=10)) == [("query.running", 2), ("query.queued", 1)]
@@ -65,7 +65,7 @@ def test_notices_of_the_workspace_stand_among_the_events(own: Service) -> None:
     job = own.submit(1)
     with transaction(own.engine) as session:
         session.execute(save_notice(1, "webhook.endpoint_disabled", {"because": "gone"}))
-        session.execute(save_event(job, 2, EventKind.RUNNING))
+        session.execute(*save_event(job, 2, EventKind.RUNNING))
         session.execute(save_notice(1, "webhook.endpoint_disabled", {"because": "failing"}))
     whole = page(own)["events"]
     assert len(whole) == 4

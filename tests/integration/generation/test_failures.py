@@ -28,6 +28,7 @@ from worker.generation.complete import complete
 from worker.generation.compute import compute
 from worker.generation.engines import Engines
 from worker.generation.recovery import recover
+from worker.generation.sheets import Sheets
 from worker.generation.write import write_part
 from worker.inference.batch import Batch, Generated
 from worker.inference.engine import Engine
@@ -159,7 +160,8 @@ def killed(workshop: Workshop, guilty: int) -> int:
     """Workers that compute what is queued, and die where the input is among; returns how many died."""
     living = Claimant("dying", lambda: HELD, timedelta(minutes=1), 64)
     engine, deaths = workshop.engines.of("gem-1-bulk", 1), 0
-    while works := claim(workshop.database, living):
+    while claimed := claim(workshop.database, living):
+        works = [work.read(Sheets(workshop.storage)) if work.sheets else work for work in claimed]
         if any(guilty in work.inputs and work.seed == Choosy.seed for work in works):
             deaths += 1
             let_expire(workshop.database)

@@ -85,7 +85,7 @@ def happen(engine: Engine, jobs: int) -> list[UUID]:
     for job in made:
         with transaction(engine) as session:
             session.execute(text(_READY), {"id": job})
-            session.execute(save_event(job, 2, EventKind.READY))
+            session.execute(*save_event(job, 2, EventKind.READY))
     return made
 
 
@@ -151,4 +151,3 @@ def test_every_event_arrives_under_its_id_though_the_worker_is_killed_and_the_br
     check(engine, lab, endpoints, secret, jobs)
     times = Counter(request.id for request in lab.requests)
     assert len([count for count in times.values() if count > 1]) >= ENDPOINTS, "what was held came again"
-    assert max(times.values()) == 2

@@ -38,7 +38,7 @@ def go_on(engine: Engine, job: UUID, number: int, kind: EventKind) -> None:
     with transaction(engine) as session:
         values = {"id": job, "number": number, "state": STATES[number], "over": number > RUNNING}
         session.execute(text(_CHANGE), values)
-        session.execute(save_event(job, number, kind))
+        session.execute(*save_event(job, number, kind))
 
 
 def have_all_sent_again(engine: Engine) -> None:
@@ -97,7 +97,7 @@ def test_progress_of_a_job_that_is_over_is_no_news_and_not_sent(
         endpoint = save_endpoint(engine, lab.url, secret=seal.close(Secret.new()))
         job = save_job(engine)
         with transaction(engine) as session:
-            session.execute(save_event(job, 2, EventKind.PROGRESS))
+            session.execute(*save_event(job, 2, EventKind.PROGRESS))
         go_on(engine, job, RUNNING + 1, EventKind.READY)
         with serving():
             wait_until(lambda: all(one.finished_at for one in deliveries_to(engine, endpoint)))

@@ -63,7 +63,7 @@ def test_inputs_that_failed_are_named_the_first_hundred_of_them(
         with transaction(engine) as session:
             session.execute(fail_inputs(job, range(5, 120), "It has no samples."))
             session.execute(text("UPDATE jobs SET samples_failed = 115, events = 2"))
-            session.execute(save_event(job, 2, EventKind.PROGRESS))
+            session.execute(*save_event(job, 2, EventKind.PROGRESS))
         wait_until(lambda: len(lab.requests) == 1)
     failures = lab.requests[0].payload["data"]["failures"]
     assert failures[0] == {"path": "inputs[5]", "reason": "It has no samples."}

@@ -66,7 +66,7 @@ def test_410_disables_the_endpoint_at_once_and_leaves_a_notice(
         job = save_job(engine)
         wait_until(lambda: states(engine, endpoint) == ["failed"])
         with transaction(engine) as session:
-            session.execute(save_event(job, 2, EventKind.READY))
+            session.execute(*save_event(job, 2, EventKind.READY))
             notices = session.execute(text("SELECT kind, data->>'because' FROM notices")).all()
             disabled = session.scalar(text("SELECT disabled_because FROM webhook_endpoints"))
     assert [tuple(row) for row in notices] == [("webhook.endpoint_disabled", "gone")]
@@ -110,14 +110,14 @@ def test_what_is_under_way_when_the_sender_is_told_to_end_is_still_answered_and_
 def test_endpoints_that_hang_leave_room_for_others_though_they_hold_every_place(
     engine: Engine, seal: Seal, database_url: str
 ) -> None:
-    """What is not answered within two seconds moves aside."""
+    """What takes two seconds moves aside; of one workspace, an eighth of all places is aside."""
     sealed = seal.close(Secret.new())
     with receiver(lambda _: Reply(after=60)) as hanging, receiver() as lab:
-        for number in range(2):
-            save_endpoint(engine, f"{hanging.url}/{number}", secret=sealed)
+        for number in range(4):
+            save_endpoint(engine, f"{hanging.url}/{number}", "a lab that hangs", secret=sealed)
         for _ in range(2):
-            save_job(engine)
-        with post_office(database_url, "http://genequeue.test", at_once=4):
+            save_job(engine, workspace="a lab that hangs")
+        with post_office(database_url, "http://genequeue.test", at_once=4, aside=28):
             wait_until(lambda: len(hanging.requests) == 4)
             healthy = save_endpoint(engine, lab.url, secret=sealed)
             save_job(engine)
@@ -147,7 +147,7 @@ def test_a_delivery_whose_message_cannot_be_written_fails_as_others_do(
         job = save_job(engine)
         wait_until(lambda: states(engine, endpoint) == ["delivered"])
         with transaction(engine) as session:
-            session.execute(save_event(job, 2, EventKind.RUNNING))
+            session.execute(*save_event(job, 2, EventKind.RUNNING))
             session.execute(text(f"UPDATE events SET data = '{{\"number\": {1 << 70}}}' WHERE number = 2"))
         wait_until(lambda: states(engine, endpoint) == ["delivered", "failed"])
         save_job(engine)

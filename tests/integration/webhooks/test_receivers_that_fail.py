@@ -117,3 +117,20 @@ def test_410_is_the_end_at_the_first_attempt_and_what_waits_is_not_sent(
     assert condition(engine, endpoint)[:2] == (False, "gone")
     assert notices(engine) == [(str(endpoint), "gone")]
     assert len(lab.requests) <= 2, "those that were under way at once"
+
+
+def test_what_else_waits_for_an_endpoint_that_asks_for_a_rest_is_not_sent_before(
+    engine: Engine, seal: Seal, serving: Serving
+) -> None:
+    """Neither what waited already nor what is new; others are served meanwhile."""
+    with receiver(lambda _: Reply(503, {"retry-after": "600"})) as lab, receiver() as healthy:
+        resting = save_endpoint(engine, lab.url, secret=seal.close(Secret.new()))
+        for _ in range(4):
+            save_job(engine)
+        with serving():
+            wait_until(lambda: condition(engine, resting)[2] and states(engine, resting) == {"waiting": 4})
+            other = save_endpoint(engine, healthy.url, secret=seal.close(Secret.new()))
+            save_job(engine)
+            wait_until(lambda: states(engine, other) == {"delivered": 1})
+    assert states(engine, resting) == {"waiting": 5}
+    assert len(lab.requests) <= 2, "those that were under way at once"

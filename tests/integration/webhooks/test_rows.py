@@ -36,7 +36,7 @@ def kinds(engine: Engine, endpoint: UUID) -> list[str]:
 
 def happen(engine: Engine, job_id: UUID, number: int, kind: EventKind) -> None:
     with transaction(engine) as session:
-        session.execute(save_event(job_id, number, kind))
+        session.execute(*save_event(job_id, number, kind))
 
 
 def due(engine: Engine, limit: int = 100) -> list[UUID]:
@@ -46,6 +46,7 @@ def due(engine: Engine, limit: int = 100) -> list[UUID]:
 
 def take(engine: Engine, ids: list[UUID]) -> list[WebhookDelivery]:
     with transaction(engine) as session:
+        session.execute(deliveries.note_lost(ids, MINUTE))
         return list(session.scalars(deliveries.take(ids, MINUTE)))
 
 
@@ -94,7 +95,7 @@ def test_progress_is_told_once_in_five_seconds_and_job(engine: Engine) -> None:
 def test_what_is_rolled_back_is_told_nobody(engine: Engine) -> None:
     endpoint, job = save_endpoint(engine), save_job(engine)
     with Session(engine) as session:
-        session.execute(save_event(job, 2, EventKind.READY))
+        session.execute(*save_event(job, 2, EventKind.READY))
         session.rollback()
     assert kinds(engine, endpoint) == ["query.queued"]
 
@@ -140,11 +141,57 @@ def test_an_attempt_is_counted_before_it_begins_and_a_sender_that_was_overtaken_
     (second,) = take(engine, due(engine))
     assert (second.id, second.attempts) == (first.id, 2)
     with transaction(engine) as session:
-        late = deliveries.finish(first.id, first.attempts, DeliveryState.DELIVERED, 200)
+        late = deliveries.finish(first.id, first.attempts, DeliveryState.FAILED, 500)
         assert session.scalars(late).one_or_none() is None
+        session.execute(deliveries.deliver([(first.id, first.attempts, 200)]))
+        assert session.get_one(WebhookDelivery, first.id).state == DeliveryState.SENDING
         again = deliveries.try_again(second.id, second.attempts, MINUTE, 500)
         assert session.scalars(again).one_or_none() == first.id
     assert due(engine) == []
+
+
+def test_an_attempt_that_was_lost_with_its_sender_is_shown_and_counts_only_if_the_one_before_was_lost_too(
+    engine: Engine,
+) -> None:
+    save_endpoint(engine)
+    save_job(engine)
+    counted, shown = list[int](), list[str | None]()
+    for _ in range(4):
+        (taken,) = take(engine, due(engine))
+        counted.append(taken.attempts - taken.forgiven)
+        with transaction(engine) as session:
+            session.execute(update(WebhookDelivery).values(due_at=text("now() - interval '1 s'")))
+    with transaction(engine) as session:
+        shown = list(session.scalars(text("SELECT error FROM webhook_attempts ORDER BY number")))
+    assert counted == [1, 1, 2, 3]
+    assert shown == [deliveries.LOST] * 3
+
+
+def test_an_endpoint_that_asked_for_a_rest_is_sent_nothing_until_it_is_over(engine: Engine) -> None:
+    resting = save_endpoint(engine)
+    save_job(engine)
+    (first,) = take(engine, due(engine))
+    with transaction(engine) as session:
+        session.execute(deliveries.note_failure(resting, MINUTE))
+        session.execute(deliveries.try_again(first.id, first.attempts, timedelta(), 429))
+    other = save_endpoint(engine)
+    save_job(engine)
+    (to_other,) = take(engine, due(engine))
+    assert to_other.endpoint_id == other
+    with transaction(engine) as session:
+        session.execute(text("UPDATE webhook_endpoints SET resting_until = now() - interval '1 s'"))
+    assert len(due(engine)) == 2
+
+
+def test_a_workspace_of_which_enough_is_slow_waits_and_others_do_not(engine: Engine) -> None:
+    save_endpoint(engine, workspace="slow lab")
+    other = save_endpoint(engine, workspace="another lab")
+    save_job(engine, workspace="slow lab")
+    save_job(engine, workspace="another lab")
+    with transaction(engine) as session:
+        slow = session.scalars(text("SELECT id FROM workspaces WHERE name = 'slow lab'")).one()
+        found = list(session.scalars(deliveries.due(10, without=[slow])))
+    assert [delivery.endpoint_id for delivery in take(engine, found)] == [other]
 
 
 def test_what_waits_for_a_disabled_or_deleted_endpoint_is_not_due(engine: Engine) -> None:

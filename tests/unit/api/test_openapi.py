@@ -61,7 +61,16 @@ def test_the_query_is_described_field_by_field_with_examples(document: dict[str,
     assert tuple(metadata["properties"]) == FIELD_NAMES
     assert metadata["properties"]["sex"]["enum"] == ["female", "male"]
     for example in content["examples"].values():
-        assert example["value"]["inputs"]
+        assert any(example["value"].get(key) for key in ("inputs", "design", "upload"))
+
+
+@pytest.mark.parametrize("route", ["predict", "validate"])
+def test_files_of_rows_are_described_with_their_options(document: dict[str, Any], route: str) -> None:
+    operation = document["paths"][f"/api/models/{{model_id}}/{route}"]["post"]
+    kinds = {"application/x-ndjson", "text/csv", "application/vnd.apache.parquet", "multipart/form-data"}
+    assert kinds < set(operation["requestBody"]["content"])
+    options = {each["name"] for each in operation["parameters"] if each["in"] == "query"}
+    assert {"sampling_strategy", "seed", "num_samples", "on_error", "webhook_url"} < options
 
 
 def test_a_webhook_endpoint_is_described_field_by_field_with_examples(document: dict[str, Any]) -> None:

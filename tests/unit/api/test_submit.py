@@ -14,6 +14,7 @@ from api.services.submit import SEEDS, PreparedJob, SubmitPolicy, prepare_job
 from api.services.understand import Understood
 from shared.catalog import Model
 from shared.queries.coverage import CoverageSummary
+from shared.queries.extent import extent_of
 from shared.queries.requests import RequestType
 from shared.queries.spec import InputSpec, QuerySpec, SamplingStrategy
 from shared.results.specimens import specimens_key
@@ -34,7 +35,7 @@ def spec(*sizes: int, seed: int | None = None) -> QuerySpec:
 
 
 def prepared(query: QuerySpec, model: Model, policy: SubmitPolicy = POLICY) -> PreparedJob:
-    return prepare_job(Understood(query, CoverageSummary(), []), model, 7, policy)
+    return prepare_job(Understood(query, extent_of(query.inputs), CoverageSummary(), []), model, 7, policy)
 
 
 def test_the_manifest_sizes_the_chunks_unless_the_operator_does(model: Model) -> None:
@@ -58,6 +59,9 @@ def test_an_open_seed_is_drawn_from_all_that_the_row_can_hold(model: Model) -> N
 def test_the_job_names_the_weights_that_will_answer(model: Model) -> None:
     values = prepared(spec(1), model).values
     assert values["weights_digest"] == model.manifest.weights_digest
+    digests = model.manifest.digests
+    named = {"vocabulary": digests["vocabulary.json"], "genes": digests["genes.csv.gz"]}
+    assert values["model_digests"] == named
     assert (values["model_id"], values["model_version"], values["workspace_id"]) == ("gem-1-bulk", 1, 7)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-ROOMS = ("api", "cli", "migrations", "shared", "worker")
+ROOMS = ("api", "cli", "genequeue", "migrations", "shared", "worker")
 TREES = {
     path.relative_to(ROOT): ast.parse(path.read_text())
     for room in (*ROOMS, "tests")

@@ -15,10 +15,11 @@ from rich.console import Console
 
 from cli.machine.ports import free_ports, listen
 from cli.webhooks.inbox import Forward, Inbox
-from cli.webhooks.listening import is_this_machine
+from cli.webhooks.listening import Wanted, hear, is_this_machine
 from cli.webhooks.receiver import receiving
 from cli.webhooks.request import Request
-from shared.errors import InvalidInput
+from genequeue.client import Client
+from shared.errors import InvalidInput, SetupError
 from shared.webhooks.keys import Secret
 from shared.webhooks.signatures import Message
 from tests.support.receivers import Reply, receiver
@@ -130,3 +131,17 @@ def test_this_machine_is_told_from_others() -> None:
     assert is_this_machine("127.0.0.1")
     assert is_this_machine("localhost")
     assert not is_this_machine("203.0.113.7")
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "said"),
+    [
+        ("http://203.0.113.7:8000", "127.0.0.1", "another machine.*--host.*ALLOWED_NETWORKS.*--public-url"),
+        ("http://127.0.0.1:8000", "0.0.0.0", "every address of this machine.*--public-url"),
+        ("http://127.0.0.1:8000", "203.0.113.7", "203.0.113.7"),
+    ],
+    ids=["the API is elsewhere", "every address", "an address of another machine"],
+)
+def test_where_the_api_would_not_find_it_says_what_to_do(url: str, host: str, said: str) -> None:
+    with pytest.raises(SetupError, match=said):
+        hear(Client(url, None), Wanted(host), Inbox(Console(file=io.StringIO())))

@@ -44,11 +44,12 @@ def test_metadata_must_be_an_object(refuse: Refuse, metadata: object) -> None:
     assert list(refuse(query_of(inputs=[one(metadata=metadata)]))) == ["inputs[0].metadata"]
 
 
-@pytest.mark.parametrize("number", [0, -1, 1.5, "2", True, None, 100_001, [1]])
+@pytest.mark.parametrize("number", [0, -1, 1.5, "2", True, None, 1_000_001, [1]])
 def test_num_samples_must_be_a_whole_number_within_the_limit_that_is_named(
     refuse: Refuse, number: object
 ) -> None:
-    assert "from 1 to 100,000" in refuse(query_of(inputs=[one(num_samples=number)]))["inputs[0].num_samples"]
+    faults = refuse(query_of(inputs=[one(num_samples=number)]))
+    assert "from 1 to 1,000,000" in faults["inputs[0].num_samples"]
 
 
 def test_what_an_input_lacks_is_named(refuse: Refuse) -> None:
@@ -56,10 +57,10 @@ def test_what_an_input_lacks_is_named(refuse: Refuse) -> None:
 
 
 def test_all_samples_together_are_limited(refuse: Refuse, check: Check) -> None:
-    inputs = [one(num_samples=60_000), one(num_samples=40_001)]
-    assert "100,001 samples" in refuse(query_of(inputs=inputs))["inputs"]
-    inputs[1]["num_samples"] = 40_000
-    assert check(query_of(inputs=inputs)).num_samples == 100_000
+    inputs = [one(num_samples=600_000), one(num_samples=400_001)]
+    assert "1,000,001 samples" in refuse(query_of(inputs=inputs))["inputs"]
+    inputs[1]["num_samples"] = 400_000
+    assert check(query_of(inputs=inputs)).num_samples == 1_000_000
 
 
 def test_the_number_of_inputs_is_limited(refuse: Refuse, bulk: ModelRules) -> None:
@@ -73,7 +74,7 @@ def test_the_number_of_inputs_is_limited(refuse: Refuse, bulk: ModelRules) -> No
         ("counts", "gem-1-bulk_reference-conditioning and gem-1-bulk_predict-metadata"),
         ("sex", "move it there"),
         ("num_sample", 'Did you mean "num_samples"?'),
-        ("foo", 'Its keys are "metadata", "num_samples".'),
+        ("foo", 'Its keys are "metadata", "num_samples", "custom_id".'),
     ],
 )
 def test_unknown_keys_of_an_input_are_named_with_a_remedy(refuse: Refuse, name: str, said: str) -> None:
@@ -104,3 +105,25 @@ def test_beyond_a_thousand_faults_the_rest_is_left_unread(refuse: Refuse) -> Non
     faults = refuse(query_of(inputs=[one(num_samples=0)] * 50_000))
     assert len(faults) == 1_001
     assert "first 1,000 faults" in faults[""]
+
+
+def test_an_input_may_have_a_name_of_its_owners(check: Check) -> None:
+    spec = check(query_of(inputs=[one(custom_id=" a/1 "), one(), one(custom_id="b")]))
+    assert [item.custom_id for item in spec.inputs] == ["a/1", "", "b"]
+
+
+@pytest.mark.parametrize("custom_id", ["", "  ", "x" * 129, 7, "a\nb", ["a"]])
+def test_a_custom_id_is_a_text_of_1_to_128_characters(refuse: Refuse, custom_id: object) -> None:
+    assert list(refuse(query_of(inputs=[one(custom_id=custom_id)]))) == ["inputs[0].custom_id"]
+
+
+def test_a_custom_id_given_twice_is_refused_with_both_places(refuse: Refuse) -> None:
+    inputs = [one(custom_id=name) for name in ("a", "b", "a", "a")]
+    faults = refuse(query_of(inputs=inputs))
+    assert list(faults) == ["inputs[2].custom_id", "inputs[3].custom_id"]
+    assert all("'a' is the custom_id of inputs[0] already" in message for message in faults.values())
+
+
+def test_a_custom_id_inside_metadata_is_pointed_out(refuse: Refuse) -> None:
+    faults = refuse(query_of(inputs=[one(metadata={"custom_id": "a"})]))
+    assert "move it one level up" in faults["inputs[0].metadata.custom_id"]

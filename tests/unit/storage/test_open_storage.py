@@ -41,3 +41,11 @@ def test_credentials_are_not_printed() -> None:
 def test_half_a_credential_is_refused(half: Credentials) -> None:
     with pytest.raises(SetupError, match="both"):
         open_storage("s3://bucket", half)
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["s3.example.org", "ftp://s3.example.org", "https://example.org/s3", "https://"]
+)
+def test_a_public_endpoint_that_is_no_address_is_refused(endpoint: str) -> None:
+    with pytest.raises(SetupError, match=r"GENEQUEUE_STORAGE_PUBLIC_ENDPOINT .*without a path"):
+        open_storage("s3://bucket", Credentials("a", "b"), endpoint)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import anndata
 import numpy as np
 import pandas as pd
@@ -108,9 +110,9 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(
 
 
 def test_calibrated_replicates_lie_as_far_apart_as_the_real_ones(
-    data: Dataset, vocabulary: Vocabulary
+    data: Dataset, trained: tuple[ExpressionNetwork, list[float]]
 ) -> None:
-    network = train(data, vocabulary, SMALL, PLAN, silent)
+    network = deepcopy(trained[0])
     calibrate(network, data)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():

@@ -19,7 +19,8 @@ from worker.webhooks.payload import MOST_BYTES, Links, event_payload
 
 NOW = datetime(2030, 1, 31, 18, 0, 0, 250_000, UTC)
 LINKS = Links("https://genequeue.example.org", LinkSigner(b"secret", timedelta(hours=1)))
-ESTIMATES = {"waiting_for", "ahead", "ends_at"}
+# What is worked out for whoever asks: estimates, and the comparison with the query that is run again.
+ESTIMATES = {"waiting_for", "ahead", "ends_at", "reproduces"}
 COVERED = {
     "field": "tissue_ontology_id",
     "value": "UBERON:0001115",

@@ -56,5 +56,12 @@ def test_retry_after_is_honoured_up_to_a_day_and_never_shortens(status: int) -> 
     assert wait(timedelta(seconds=1)) == timedelta(minutes=5)
 
 
+def test_the_endpoint_rests_as_long_as_it_asked_for_also_after_the_last_attempt() -> None:
+    asked = Answer(503, timedelta(minutes=1))
+    assert [decide(asked, attempts, 10, 0).rest for attempts in (1, 10)] == [timedelta(minutes=1)] * 2
+    assert decide(Answer(500, timedelta(hours=1)), 1, 10, 0).rest == timedelta()
+    assert decide(Answer(204, timedelta(hours=1)), 1, 10, 0).rest == timedelta()
+
+
 def test_retry_after_of_another_status_means_nothing() -> None:
     assert decide(Answer(500, timedelta(hours=1)), 2, 10, 0).wait == timedelta(minutes=5)

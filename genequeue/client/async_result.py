@@ -1,0 +1,94 @@
+"""The result of a query, awaited: as tables, as AnnData, as files, part by part."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from genequeue.client import folders, results
+from genequeue.client.calls import Json, Steps
+from genequeue.client.formats import form_of
+from genequeue.client.progress import showing
+from genequeue.client.result import Inputs, Names
+from genequeue.client.results import Selection
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+    from anndata import AnnData
+
+_T = TypeVar("_T")
+
+
+class PlaysAsync(Protocol):
+    """What plays steps."""
+
+    async def play(self, steps: Steps[_T]) -> _T:
+        """What they come to."""
+
+
+class AsyncResult:
+    """`Result`, awaited."""
+
+    def __init__(self, client: PlaysAsync, state: Json) -> None:
+        self._client, self.state = client, state
+        self._id: str = state["id"]
+
+    def __repr__(self) -> str:
+        return f"AsyncResult({self._id!r}, {self.state['progress']['samples_done']} samples)"
+
+    async def to_pandas(
+        self, genes: Names = None, inputs: Inputs = None, progress: bool = False
+    ) -> pd.DataFrame:
+        """A row per sample: its metadata, then a column per gene, named as asked for."""
+        with showing(progress) as tell:
+            return await self._client.play(results.pandas(self.state, Selection(genes, inputs), tell))
+
+    async def to_polars(
+        self, genes: Names = None, inputs: Inputs = None, progress: bool = False
+    ) -> pl.DataFrame:
+        """As `to_pandas`, for polars."""
+        with showing(progress) as tell:
+            return await self._client.play(results.polars(self.state, Selection(genes, inputs), tell))
+
+    async def to_arrow(self, genes: Names = None, inputs: Inputs = None, progress: bool = False) -> pa.Table:
+        """A row per sample, counts as a list in the order of the `gene_order` in the table's metadata."""
+        with showing(progress) as tell:
+            return await self._client.play(results.arrow(self._id, Selection(genes, inputs), tell))
+
+    async def to_anndata(self, genes: Names = None, inputs: Inputs = None, progress: bool = False) -> AnnData:
+        """Counts in X, metadata in obs, genes and symbols in var, latents in obsm, provenance in uns."""
+        with showing(progress) as tell:
+            return await self._client.play(results.anndata(self._id, Selection(genes, inputs), tell))
+
+    async def parts(self) -> AsyncIterator[pa.Table]:
+        """The samples, one stored part at a time: what a machine holds does not grow with the result."""
+        for listed in await self._client.play(results.part_list(self._id)):
+            yield await self._client.play(results.part(listed))
+
+    async def save(
+        self, path: str | Path, genes: Names = None, inputs: Inputs = None, progress: bool = False
+    ) -> Path:
+        """A file: .h5ad, .parquet, .csv, .mtx.zip, .arrow or .json."""
+        target = Path(path)
+        with showing(progress) as tell:
+            steps = results.fetch(self._id, form_of(target), target, Selection(genes, inputs), tell)
+            return await self._client.play(steps)
+
+    async def download(self, folder: str | Path, progress: bool = True) -> Path:
+        """All parts with their signed manifest, several at once; what is there already stays."""
+        with showing(progress) as tell:
+            await self._client.play(folders.gather(self._id, Path(folder), tell))
+        return Path(folder)
+
+    async def summary(self, progress: bool = False) -> Json:
+        """Library sizes, detected genes, the most variable genes, a projection into two dimensions."""
+        with showing(progress) as tell:
+            return await self._client.play(results.summary(self._id, tell))
+
+    async def compare(self, a: Json, b: Json, progress: bool = False) -> Json:
+        """Differential expression of group `a` against `b`, each {"inputs": ...} or {"metadata": {...}}."""
+        with showing(progress) as tell:
+            return await self._client.play(results.compare(self._id, a, b, tell))

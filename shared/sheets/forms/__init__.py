@@ -1,0 +1,1 @@
+"""The forms that the rows of a large request come in, one file for each."""

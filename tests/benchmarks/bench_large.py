@@ -1,0 +1,91 @@
+"""One large query end to end, beside the engine alone and the Parquet writer alone; what each process holds.
+
+`python -m tests.benchmarks.bench_large`: about five minutes. 20,000 samples by each strategy, of `gem-1-bulk`
+and of a model of 44,592 genes with random weights; memory also at 2,000 samples, which come first.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from shared.catalog import Catalog
+from shared.settings import MODELS_OF_THIS_CHECKOUT
+from tests.benchmarks.alone import Alone, large_model, open_engine, rates_alone
+from tests.benchmarks.customer import Customer, seconds_in_service, served
+from tests.benchmarks.memory import Peaks, peaks_of
+from tests.benchmarks.report import Row, as_markdown, judged
+from tests.benchmarks.samples import query_of
+from tests.support.machine import Machine
+from tests.support.models import BULK
+
+SAMPLES, FEW = 20_000, 2_000
+STRATEGIES = ("mean estimation", "sample generation")
+MANY_GENES = 44_592
+GOAL = 0.85  # of the slower of engine and writer
+GOAL_MEMORY = 1.1  # of what a tenth of the samples takes
+WATCHED = ("api", "generation", "upkeep")
+
+
+def main(samples: int = SAMPLES, few: int = FEW, *, both: bool = True) -> None:
+    """Print the table."""
+    print(as_markdown(measure(samples, few, both=both)))
+
+
+def measure(samples: int = SAMPLES, few: int = FEW, *, both: bool = True) -> list[Row]:
+    """Every row of this benchmark; of `gem-1-bulk` only, unless `both`."""
+    rows = list(_rows_of(MODELS_OF_THIS_CHECKOUT, samples, few))
+    if both:
+        with TemporaryDirectory(prefix="genequeue-bench-") as name:
+            large_model(Path(name), MANY_GENES)
+            rows += _rows_of(Path(name), samples, few)
+    return rows
+
+
+def _rows_of(models_dir: Path, samples: int, few: int) -> Iterator[Row]:
+    """Of the model in a folder: through the service first, then its two parts, which want the cores too."""
+    model = Catalog.open(models_dir).get(BULK)
+    genes = f"{len(model.genes):,} genes"
+    with served(models_dir) as (machine, customer):
+        small, _ = _through(machine, customer, STRATEGIES[-1], few)
+        large = {strategy: _through(machine, customer, strategy, samples) for strategy in STRATEGIES}
+    engine = open_engine(model)
+    for strategy in STRATEGIES:
+        alone = rates_alone(engine, generation=strategy == STRATEGIES[-1])
+        yield from _rates(f"{strategy}, {genes}", samples / large[strategy][1], alone)
+    yield from _memory(small, large[STRATEGIES[-1]][0], f"{few:,} and {samples:,} samples of {genes}")
+
+
+def _through(machine: Machine, customer: Customer, strategy: str, samples: int) -> tuple[Peaks, float]:
+    """Make them, then read them as a stream; the peaks of both, and the seconds of the first."""
+    with peaks_of({name: machine.processes[name] for name in WATCHED}) as peaks:
+        job_id = customer.submit(query_of(samples, strategy, 1))
+        state = customer.ended(job_id)
+        customer.fetch(job_id, format="arrow")
+    return peaks, seconds_in_service(state)
+
+
+def _rates(what: str, service: float, alone: Alone) -> Iterator[Row]:
+    share = service / alone.slower
+    goal = judged(f"{share:.2f} of the slower, goal {GOAL}", share >= GOAL)
+    yield Row(f"{what}: service", f"{service:,.0f} samples/s", goal)
+    yield Row(f"{what}: engine alone", f"{alone.engine:,.0f} samples/s")
+    yield Row(f"{what}: Parquet writer alone", f"{alone.writer:,.0f} samples/s")
+
+
+def _memory(small: Peaks, large: Peaks, what: str) -> Iterator[Row]:
+    for name in WATCHED:
+        growth = large[name] / small[name]
+        goal = judged(f"{growth:.2f} times, goal {GOAL_MEMORY}", growth <= GOAL_MEMORY)
+        yield Row(f"peak memory of {name}, {what}", f"{small[name]:,.0f} MB, {large[name]:,.0f} MB", goal)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--samples", type=int, default=SAMPLES, help="samples of the large query")
+    parser.add_argument("--few", type=int, default=FEW, help="samples of the small query")
+    parser.add_argument("--one-model", action="store_true", help="gem-1-bulk only")
+    asked = parser.parse_args()
+    main(asked.samples, asked.few, both=not asked.one_model)
