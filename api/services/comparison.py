@@ -75,7 +75,11 @@ async def reproduction_of(session: AsyncSession, storage: Storage, job: Job) -> 
 
 
 def compare(original: UUID, theirs: Sequence[Outcome], ours: Sequence[Outcome], read: Read) -> Reproduction:
-    """Digests where both are cut alike, rows elsewhere: a chunk that took its worker down is cut further."""
+    """Rows where digests do not tell.
+
+    A chunk that took its worker down is cut further, and another version of a library may write the same rows
+    as other bytes.
+    """
     verdicts = [_verdict(stretch, read) for stretch in stretches(theirs, ours)]
     different = verdicts.count(Verdict.DIFFERENT)
     unknown = verdicts.count(Verdict.UNKNOWN)
@@ -104,12 +108,13 @@ def stretches(theirs: Sequence[Outcome], ours: Sequence[Outcome]) -> Iterator[St
 
 def _verdict(stretch: Stretch, read: Read) -> Verdict:
     theirs, ours = stretch
-    if len(theirs) == len(ours) == 1:
-        return Verdict.SAME if theirs[0].sha256 == ours[0].sha256 else Verdict.DIFFERENT
+    cut_alike = len(theirs) == len(ours) == 1
+    if cut_alike and theirs[0].sha256 == ours[0].sha256:
+        return Verdict.SAME
     try:
         before, now = _rows(theirs, read), _rows(ours, read)
     except KeyError:
-        return Verdict.UNKNOWN
+        return Verdict.DIFFERENT if cut_alike else Verdict.UNKNOWN
     same = now is None if before is None else now is not None and before.equals(now)
     return Verdict.SAME if same else Verdict.DIFFERENT
 

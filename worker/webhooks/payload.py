@@ -12,7 +12,8 @@ import orjson
 from shared.database.tables import Event, Job
 from shared.jobs.endings import why_ended
 from shared.jobs.states import JobState
-from shared.links import LinkSigner, result
+from shared.links import LinkSigner, report, result
+from shared.storage.reports import report_of_key
 
 MOST_BYTES = 20_000
 FAILURES_SHOWN = 100
@@ -44,8 +45,13 @@ class Links:
             links |= {
                 "result": f"{route}/result",
                 "manifest": f"{route}/manifest",
+                "summary": f"{route}/summary",
+                "artifacts": f"{route}/artifacts",
                 "download": self.base_url + self.signer.path(result(job.id)),
             }
+        if job.rejected:
+            bad_rows = report(report_of_key(job.rejected["report"]))
+            links |= {"report": self.base_url + self.signer.path(bad_rows)}
         if job.state == JobState.CANCELLED and job.samples_done > 0:
             links |= {"partial_result": f"{route}/result?partial=true"}
         return links

@@ -15,6 +15,7 @@ from api.services.standing import Failure, Standing
 from shared.database.tables import Event, Job
 from shared.jobs.states import FINAL_JOB_STATES, JobState
 from shared.links import LinkSigner
+from shared.storage.reports import report_key
 from worker.webhooks.payload import MOST_BYTES, Links, event_payload
 
 NOW = datetime(2030, 1, 31, 18, 0, 0, 250_000, UTC)
@@ -143,3 +144,10 @@ def _long(value: Any, letter: str) -> Any:
         case dict():
             return {key: letter * size for key, size in value.items()}
     return value
+
+
+def test_a_query_with_bad_rows_says_how_many_and_where_they_are_listed() -> None:
+    rejected = {"rows": 2, "report": report_key(UUID(int=7)), "first": []}
+    _, payload = told(job_of(rejected=rejected))
+    assert payload["data"]["rejected_rows"] == 2
+    assert str(UUID(int=7)) in payload["data"]["links"]["report"]
