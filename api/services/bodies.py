@@ -47,9 +47,9 @@ async def store_body(
         async for piece in pieces:
             held += piece
             while len(held) >= PIECE_BYTES:
-                await run_in_threadpool(store, length, bytes(held[:PIECE_BYTES]))
+                full, held = bytes(memoryview(held)[:PIECE_BYTES]), held[PIECE_BYTES:]
+                await run_in_threadpool(store, length, full)
                 length += PIECE_BYTES
-                del held[:PIECE_BYTES]
         if held:
             await run_in_threadpool(store, length, bytes(held))
             length += len(held)
