@@ -49,6 +49,7 @@ async def delete(query_id: str, workspace_id: WorkspaceId, work: Work, plugs: Pl
     "/retry-failed",
     summary="Try the failed inputs again",
     status_code=HTTPStatus.ACCEPTED,
+    response_model_exclude_none=True,
     responses={409: {"model": ErrorBody, "description": "No input failed, or the query is not over."}},
 )
 async def retry_failed(
@@ -81,6 +82,7 @@ async def retry_failed(
     "/reproduce",
     summary="Run a query again and compare",
     status_code=HTTPStatus.ACCEPTED,
+    response_model_exclude_none=True,
     responses={409: {"model": ErrorBody, "description": "It has no result, or its inputs are gone."}},
 )
 async def reproduce(

@@ -70,6 +70,7 @@ def stream_arrow(header: ResultHeader, parts: Iterable[pa.Table]) -> Iterator[by
     stream = ArrowStream(header)
     for part in parts:
         yield from stream.part(part)
+        del part  # before the next is read
     yield stream.end()
 
 

@@ -41,6 +41,7 @@ def stream_csv(header: ResultHeader, parts: Iterable[pa.Table]) -> Iterator[byte
             named = True
         for first in range(0, part.num_rows, _ROWS_AT_ONCE):
             yield _rows(part.slice(first, _ROWS_AT_ONCE), len(header.gene_order))
+        del part  # before the next is read
 
 
 def _texts(columns: Sequence[str]) -> list[str]:

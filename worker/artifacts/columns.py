@@ -81,10 +81,10 @@ class Categories:
         self._codes.add(codes[encoded.indices.to_numpy(zero_copy_only=False)])
 
     def close(self) -> None:
-        """Write the texts."""
-        texts = Texts(self._group, "categories")
-        if self._known:
-            texts.add(list(self._known))
+        """Write the texts, in one piece: a growing column has room for thousands."""
+        texts = np.array(list(self._known), dtype=object)
+        data = self._group.create_dataset("categories", data=texts, dtype=h5py.string_dtype())
+        mark(data, "string-array", "0.2.0")
 
 
 class Compressed:
