@@ -103,8 +103,13 @@ def to_polars(table: pa.Table, names: Mapping[str, str]) -> pl.DataFrame:
 
 
 def to_anndata(path: Path) -> AnnData:
-    """An h5ad file in memory."""
+    """An h5ad file in memory, which anndata can write again: it has no writer for pandas' own texts."""
     data: AnnData = needed("anndata").read_h5ad(path)
+    for frame in (data.obs, data.var):
+        frame.index = frame.index.astype(object)
+        for name in frame.select_dtypes(["category", "string"]):
+            texts = frame[name].astype("category")
+            frame[name] = texts.cat.rename_categories(texts.cat.categories.astype(object))
     return data
 
 
