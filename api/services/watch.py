@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from shared.jobs.states import FINAL_JOB_STATES
 log = structlog.get_logger()
 
 _FIRST_PAUSE = timedelta(milliseconds=10)
+_LOOKING = 0.2  # the share of time that looking may take
 
 
 @dataclass(slots=True, eq=False)
@@ -94,19 +96,24 @@ class JobWatch:
             self._wanted.clear()
             if not self._waiters:
                 continue
+            began = time.monotonic()
             try:
                 await self._look(list(self._waiters))
             except DatabaseUnavailable as error:
                 log.warning("watch.missed", error=str(error), cause=repr(error.__cause__))
             except Exception as error:
                 log.error("watch.missed", exc_info=error)
-            await self._rest()
+            await self._rest(time.monotonic() - began)
 
-    async def _rest(self) -> None:
-        """Pause, a little longer each time that nobody new waits; who waits for a short job is told soon."""
-        await asyncio.sleep(_FIRST_PAUSE.total_seconds())
+    async def _rest(self, looked: float) -> None:
+        """Pause, a little longer each time that nobody new waits; who waits for a short job is told soon.
+
+        Longer, too, where the last look took long: many wait, or there is much else to do.
+        """
+        pause = max(_FIRST_PAUSE.total_seconds(), min(looked / _LOOKING, self.every.total_seconds()))
+        await asyncio.sleep(pause)
         with suppress(TimeoutError):
-            async with asyncio.timeout((self._pause - _FIRST_PAUSE).total_seconds()):
+            async with asyncio.timeout(max(self._pause.total_seconds() - pause, 0)):
                 await self._wanted.wait()
         self._pause = min(1.5 * self._pause, self.every)
         self._wanted.set()
