@@ -135,7 +135,9 @@ def ask(
     api: Service, client: httpx.Client, operation: Operation, url: str = "", **options: Any
 ) -> tuple[httpx.Response, str]:
     """One request with the key, and its name for a message; a stream is not read."""
-    headers = {"Authorization": f"Bearer {api.key}", **options.pop("headers", {})}
+    # Nobody makes files here: without the wish they would be waited for.
+    usual = {"Authorization": f"Bearer {api.key}", "Prefer": "respond-async"}
+    headers = {**usual, **options.pop("headers", {})}
     where = url or operation.url()
     told = f"{operation.method} {where[:120]} {str(options)[:200]} {str(headers)[:200]}"
     with client.stream(operation.method, where, headers=headers, **options) as answer:

@@ -103,7 +103,7 @@ def test_another_answer_is_counted_and_another_device_is_said(api: Service) -> N
     original = api.finished(30)
     copy = again(api, original)
     api.completer.run_all()
-    change(api, copy, part_sha256="0" * 64, device="cuda:0")
+    change(api, copy, part_sha256="0" * 64, part_key="gone", device="cuda:0")
     found = reproduces(api, copy)
     assert (found["state"], found["different_parts"]) == ("different", 1)
     assert "computed on cpu, this on cpu and cuda:0" in found["note"] or "on cuda:0" in found["note"]
