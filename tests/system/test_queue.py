@@ -339,6 +339,7 @@ def serve(stage: Stage, caller: Caller, jobs: int) -> None:
     wait_for(stage, accepted)
 
 
+@pytest.mark.timeout(600)
 def test_many_small_jobs_leave_no_memory_behind(stage: Stage, caller: Caller) -> None:
     """Row 8, in short: what is kept of each job is kept in every round; what only settles is not."""
     grown: list[dict[str, int]] = []
