@@ -113,7 +113,7 @@ def _verdict(stretch: Stretch, read: Read) -> Verdict:
         return Verdict.SAME
     try:
         before, now = _rows(theirs, read), _rows(ours, read)
-    except KeyError:
+    except (KeyError, OSError, pa.ArrowInvalid):  # gone, or damaged since
         return Verdict.DIFFERENT if cut_alike else Verdict.UNKNOWN
     same = now is None if before is None else now is not None and before.equals(now)
     return Verdict.SAME if same else Verdict.DIFFERENT

@@ -37,9 +37,10 @@ def verify(folder: str | Path, public_key: str | None = None) -> Verified:
     Raises VerificationFailed, which names each file that is not what was signed, InvalidInput.
     """
     place = Path(folder)
-    content, signed = _read(place / MANIFEST), json.loads(_read(place / SIGNATURE))
-    key = public_key or str(signed["public_key"])
-    faults = list(_check_signature(content, str(signed["signature"]), key))
+    content = _read(place / MANIFEST)
+    signature, came_along = _signature(_read(place / SIGNATURE))
+    key = public_key or came_along
+    faults = list(_check_signature(content, signature, key))
     if faults:
         # Nothing that an altered manifest says of the parts is worth a look.
         raise VerificationFailed(tuple(faults))
@@ -65,6 +66,15 @@ def _read(path: Path) -> bytes:
             f"{path} cannot be read: {error.strerror}. Name a folder that `genequeue submit -o FOLDER/` or "
             "`genequeue status ID -o FOLDER/` wrote to its end."
         ) from None
+
+
+def _signature(content: bytes) -> tuple[str, str]:
+    """The signature, and the public key that came with it. Raises VerificationFailed."""
+    try:
+        signed = json.loads(content)
+        return str(signed["signature"]), str(signed["public_key"])
+    except (ValueError, KeyError, TypeError):
+        raise VerificationFailed((Fault(SIGNATURE, "it was changed: it holds no signature."),)) from None
 
 
 def _check_signature(content: bytes, signature: str, key: str) -> Iterator[Fault]:

@@ -101,7 +101,7 @@ def test_a_query_is_ready_and_another_cancelled_while_its_receivers_are_dead_and
         job = lab.submit(webhook_url=dead_url())
         assert lab.ended(job) == "ready"
         told = {one["state"] for one in lab.deliveries(job=job)}
-        assert "delivered" not in told, "nothing of it had arrived when it was ready"
+        assert told <= {"waiting", "sending", "superseded"}, "nothing of it was delivered when it was ready"
         assert [event["kind"] for event in lab.ask("GET", "/api/events")["events"]][:2] == [
             "query.queued",
             "query.running",

@@ -194,7 +194,8 @@ def test_bodies_that_are_no_query_are_refused_with_every_model(
                 url = operation.url(model=f"gem-1-bulk{suffix}")
                 answer, asked = ask(api, client, operation, url, content=body)
                 judge(answer, asked)
-                assert answer.status_code in {400, 404, 412, 413, 422}, asked
+                of_uploads = {404, 412} if "/uploads" in operation.path else set()
+                assert answer.status_code in {400, 413, 422} | of_uploads, asked
 
 
 @pytest.mark.parametrize("sent", ["", "Bearer", "Basic eA==", "Bearer \x00", "Bearer gq_" + "x" * 5_000])

@@ -80,3 +80,8 @@ def test_the_same_rows_in_other_bytes_are_the_same() -> None:
     theirs, ours = [outcome(0, 4)], [outcome(0, 4, "written otherwise")]
     assert compare(QUERY, theirs, ours, part_of).state is Verdict.SAME
     assert compare(QUERY, theirs, ours, {}.__getitem__).state is Verdict.DIFFERENT, "nobody can tell"
+
+
+def test_a_part_that_was_damaged_since_is_no_equal_part_and_no_crash() -> None:
+    theirs, ours = [outcome(0, 4)], [outcome(0, 4, "other")]
+    assert compare(QUERY, theirs, ours, lambda _: b"no Parquet").state is Verdict.DIFFERENT
