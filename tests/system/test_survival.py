@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from genequeue.client import Client
 from tests.support.machine import Machine, running_machine
 
-SAMPLES = 3_000
+SAMPLES = 5_000
 QUERY: dict[str, Any] = {
     "sampling_strategy": "sample generation",
     "seed": 5,
@@ -40,6 +43,24 @@ def wait_until_begun(client: Client, job_id: str) -> None:
         if state["progress"]["samples_done"] > 0:
             assert state["status"] == "running", "the job ended before it could be disturbed"
             return
+
+
+def stop_in_the_middle(machine: Machine) -> None:
+    """Stop it with SIGTERM; the generation worker is frozen until it was told, or it might be done before."""
+    upkeep = psutil.Process(machine.processes["upkeep"])
+    worker = machine.kill("generation", signal.SIGSTOP)
+    machine.child.ask_to_stop()
+    while not has_ended(upkeep):  # both workers are told together
+        time.sleep(0.05)
+    os.kill(worker, signal.SIGCONT)
+    machine.stop()
+
+
+def has_ended(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def finish(client: Client, job_id: str) -> dict[str, Any]:
@@ -79,6 +100,7 @@ def test_a_machine_that_is_stopped_and_started_finishes_what_was_half_done(tmp_p
         job_id = submit(client)
         wait_until_begun(client, job_id)
         key = machine.key
+        stop_in_the_middle(machine)
     drained = re.findall(r'"samples": (\d+), "event": "generation.drained"', machine.log("generation"))
     assert sum(map(int, drained)) < SAMPLES, "the worker was asked to stop, and went on to the end"
     with running_machine(tmp_path, **CHUNKS) as machine:
