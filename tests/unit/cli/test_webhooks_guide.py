@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -17,9 +18,11 @@ import pytest
 from cli.machine.ports import free_ports
 from shared.webhooks.keys import PrivateKey, Secret
 from shared.webhooks.signatures import Message
+from tests.support.r import needs_r
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs/guides/webhooks.md").read_text()
-BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
+PYTHON, R = (re.findall(rf"```{language}\n(.*?)```", PAGE, flags=re.DOTALL) for language in ("python", "r"))
+FOR_R = needs_r("plumber", "openssl", "jsonlite")
 SECRET, OLD = Secret.new(), Secret.new()
 BODY = '{"type":"query.ready","data":{"id":"51238fcd","label":"naïve"}}'.encode()
 PATIENCE = 40
@@ -27,16 +30,16 @@ PATIENCE = 40
 
 def command(block: str, port: int) -> list[str]:
     """What the block's first line says, on a port of the test."""
-    words = (
-        block.splitlines()[0].removeprefix("# WEBHOOK_SECRET=whsec_... ").replace("3000", str(port)).split()
-    )
-    return [sys.executable, "-m", *words]
+    line = block.splitlines()[0].removeprefix("# WEBHOOK_SECRET=whsec_... ").replace("3000", str(port))
+    words = shlex.split(line)
+    return words if words[0] == "Rscript" else [sys.executable, "-m", *words]
 
 
 @contextmanager
 def running(block: str, folder: Path) -> Iterator[tuple[str, Path]]:
     """The receiver's URL, and what it prints."""
-    (folder / "receiver.py").write_text(block)
+    for name in ("receiver.py", "receiver.R"):
+        (folder / name).write_text(block)
     port, log = free_ports(1)[0], folder / "log"
     told = {**os.environ, "WEBHOOK_SECRET": str(SECRET), "PYTHONUNBUFFERED": "1"}
     with log.open("w") as output:
@@ -73,12 +76,20 @@ def send(url: str, *keys: Secret | PrivateKey, age: float = 0, **changed: str) -
 
 
 def test_the_page_has_a_receiver_for_each_framework() -> None:
-    assert len(BLOCKS) == 2
-    assert "FastAPI" in BLOCKS[0]
-    assert "Flask" in BLOCKS[1]
+    assert (len(PYTHON), len(R)) == (2, 1)
+    assert "FastAPI" in PYTHON[0]
+    assert "Flask" in PYTHON[1]
+    assert "plumber" in R[0]
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=["fastapi", "flask"])
+@pytest.mark.parametrize(
+    "block",
+    [
+        pytest.param(PYTHON[0], id="fastapi"),
+        pytest.param(PYTHON[1], id="flask"),
+        pytest.param(R[0], id="plumber", marks=FOR_R),
+    ],
+)
 def test_a_receiver_of_the_page_takes_what_is_genuine_once_and_nothing_else(
     block: str, tmp_path: Path
 ) -> None:
