@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from uuid import uuid4
@@ -60,6 +61,12 @@ class Memory:
         """The query has an id: nothing is sent any more."""
         self.query = query
         self.save()
+
+    def was_refused(self) -> None:
+        """Nothing was saved there: the folder is free for what is sent instead."""
+        (self.folder / _NAME).unlink(missing_ok=True)
+        with suppress(OSError):  # others keep something there
+            self.folder.rmdir()
 
 
 def _read(folder: Path) -> Memory | None:

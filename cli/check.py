@@ -7,9 +7,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from cli.amounts import counted, size
 from cli.coverage import show_coverage
-
-UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 def show_check(console: Console, answer: dict[str, Any]) -> None:
@@ -27,7 +26,7 @@ def show_check(console: Console, answer: dict[str, Any]) -> None:
 
 def _cost(estimate: dict[str, Any]) -> Table:
     table = Table.grid(padding=(0, 2))
-    parts = "1 part" if estimate["chunks"] == 1 else f"{estimate['chunks']:,} parts"
+    parts = counted(estimate["chunks"], "part")
     stored, json = size(estimate["stored_bytes"]), size(estimate["json_bytes"])
     table.add_row("[bold]size[/]", f"{stored} in {parts}; {json} as JSON")
     table.add_row("[bold]time[/]", f"{_duration(estimate['seconds'])}. {estimate['seconds_note']}")
@@ -36,16 +35,8 @@ def _cost(estimate: dict[str, Any]) -> Table:
     return table
 
 
-def size(count: int) -> str:
-    """A number of bytes, as people say it."""
-    power = min((len(str(max(count, 1))) - 1) // 3, len(UNITS) - 1)
-    number = count / 1000**power
-    return f"{number:.0f} {UNITS[power]}" if number >= 10 or power == 0 else f"{number:.1f} {UNITS[power]}"
-
-
 def _asked(answer: dict[str, Any]) -> str:
-    inputs = "1 input" if answer["inputs"] == 1 else f"{answer['inputs']:,} inputs"
-    samples = "1 sample" if answer["samples"] == 1 else f"{answer['samples']:,} samples"
+    inputs, samples = counted(answer["inputs"], "input"), counted(answer["samples"], "sample")
     total = answer["total_count"]
     each = f"of {total:,} counts each" if total is not None else "as large as their own counts"
     return f"{inputs}, {samples} {each}"

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from cli.check import size
+from cli.amounts import counted, size
 from genequeue.client import Client, folders, queries, results
 from genequeue.client.formats import form_of
 from genequeue.client.progress import bars
@@ -37,7 +37,9 @@ def fetch(client: Client, query_id: str, output: str | None) -> dict[str, Any]:
         done, total = state["progress"]["samples_done"], state["progress"]["samples_total"]
         files = list(folder.glob("part-*.parquet"))
         written = sum(path.stat().st_size for path in files)
-        console.print(f"{done} of {total} samples in {folder}/, {len(files)} parts, {size(written)}")
+        console.print(
+            f"{done} of {total} samples in {folder}/, {counted(len(files), 'part')}, {size(written)}"
+        )
         return state
     with _interruptible(query_id), bars(console) as tell:
         state = client.play(queries.wait(query_id, tell))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import typer
 
 from cli import canaries, jobs, keys, models, train
+from cli.amounts import counted
 from cli.console import complain
 from cli.doctor.command import doctor
 from cli.evaluate import evaluate
@@ -46,7 +47,7 @@ def main() -> None:
     except GeneQueueError as error:
         complain(str(error))
         for fault in _further_faults(error):
-            complain(f"{fault.path}: {fault.message}")
+            complain(f"{fault.place}: {fault.message}")
         raise SystemExit(1) from None
 
 
@@ -58,7 +59,7 @@ def _further_faults(error: GeneQueueError) -> Iterator[Fault]:
     left_out = len(error.faults) - _MOST_FAULTS
     refusal = getattr(error, "refusal", None)
     if refusal and refusal.report:
-        yield Fault(f"{refusal.rejected_rows:,} bad rows", f"all of them are listed at {refusal.report}")
+        yield Fault(counted(refusal.rejected_rows, "bad row"), f"all of them are listed at {refusal.report}")
     elif left_out > 0:
         yield Fault("And", f"{left_out:,} more.")
 

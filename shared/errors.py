@@ -53,6 +53,7 @@ GeneQueueError
 ├── ResultDamaged                a stored part that is missing or is not what was stored
 ├── InputDamaged                 stored counts of a query that are missing or are not what was stored
 ├── WorkspaceFull (retryable)    a workspace that has as much open work as it may
+│   └── UploadsFull              or as many uploads, or bytes of them
 ├── SealBroken                   a stored secret that this service cannot open any more
 ├── SetupError                   this machine or its configuration cannot run what was asked
 └── Unavailable (retryable)      a server that does not answer
@@ -81,6 +82,11 @@ class Fault:
     line: int | None = None
     pointer: str | None = None
 
+    @property
+    def place(self) -> str:
+        """Where to look for it: the line of what was sent, if it has lines, and the path."""
+        return self.path if self.line is None else f"line {self.line}, {self.path}"
+
 
 class GeneQueueError(Exception):
     """Root of everything that GeneQueue raises on purpose; its text is fit for a user."""
@@ -104,7 +110,7 @@ class QueryRejected(InvalidInput):
 
     def __init__(self, faults: tuple[Fault, ...]) -> None:
         first = faults[0]
-        where = f"{first.path}: " if first.path else ""
+        where = f"{first.place}: " if first.path else ""
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
         super().__init__(f"The {self.what} was rejected. {where}{first.message}{more}", faults)
 
@@ -319,6 +325,10 @@ class WorkspaceFull(GeneQueueError):
     """The workspace has as much open work as it may."""
 
     retryable = True
+
+
+class UploadsFull(WorkspaceFull):
+    """The workspace keeps as many uploads as it may, or as many bytes of them."""
 
 
 class SealBroken(GeneQueueError):

@@ -10,8 +10,7 @@ from genequeue.client import folders, results
 from genequeue.client.calls import Json, Steps
 from genequeue.client.formats import form_of
 from genequeue.client.progress import showing
-from genequeue.client.result import Inputs, Names
-from genequeue.client.results import Selection
+from genequeue.client.results import Chosen, Selection
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,28 +39,30 @@ class AsyncResult:
         return f"AsyncResult({self._id!r}, {self.state['progress']['samples_done']} samples)"
 
     async def to_pandas(
-        self, genes: Names = None, inputs: Inputs = None, progress: bool = False
+        self, genes: Chosen = None, inputs: Chosen = None, progress: bool = False
     ) -> pd.DataFrame:
         """A row per sample: its metadata, then a column per gene, named as asked for."""
         with showing(progress) as tell:
-            return await self._client.play(results.pandas(self.state, Selection(genes, inputs), tell))
+            return await self._client.play(results.pandas(self.state, Selection.of(genes, inputs), tell))
 
     async def to_polars(
-        self, genes: Names = None, inputs: Inputs = None, progress: bool = False
+        self, genes: Chosen = None, inputs: Chosen = None, progress: bool = False
     ) -> pl.DataFrame:
         """As `to_pandas`, for polars."""
         with showing(progress) as tell:
-            return await self._client.play(results.polars(self.state, Selection(genes, inputs), tell))
+            return await self._client.play(results.polars(self.state, Selection.of(genes, inputs), tell))
 
-    async def to_arrow(self, genes: Names = None, inputs: Inputs = None, progress: bool = False) -> pa.Table:
+    async def to_arrow(self, genes: Chosen = None, inputs: Chosen = None, progress: bool = False) -> pa.Table:
         """A row per sample, counts as a list in the order of the `gene_order` in the table's metadata."""
         with showing(progress) as tell:
-            return await self._client.play(results.arrow(self._id, Selection(genes, inputs), tell))
+            return await self._client.play(results.arrow(self._id, Selection.of(genes, inputs), tell))
 
-    async def to_anndata(self, genes: Names = None, inputs: Inputs = None, progress: bool = False) -> AnnData:
+    async def to_anndata(
+        self, genes: Chosen = None, inputs: Chosen = None, progress: bool = False
+    ) -> AnnData:
         """Counts in X, metadata in obs, genes and symbols in var, latents in obsm, provenance in uns."""
         with showing(progress) as tell:
-            return await self._client.play(results.anndata(self._id, Selection(genes, inputs), tell))
+            return await self._client.play(results.anndata(self._id, Selection.of(genes, inputs), tell))
 
     async def parts(self) -> AsyncIterator[pa.Table]:
         """The samples, one stored part at a time: what a machine holds does not grow with the result."""
@@ -69,12 +70,12 @@ class AsyncResult:
             yield await self._client.play(results.part(listed))
 
     async def save(
-        self, path: str | Path, genes: Names = None, inputs: Inputs = None, progress: bool = False
+        self, path: str | Path, genes: Chosen = None, inputs: Chosen = None, progress: bool = False
     ) -> Path:
         """A file: .h5ad, .parquet, .csv, .mtx.zip, .arrow or .json."""
         target = Path(path)
         with showing(progress) as tell:
-            steps = results.fetch(self._id, form_of(target), target, Selection(genes, inputs), tell)
+            steps = results.fetch(self._id, form_of(target), target, Selection.of(genes, inputs), tell)
             return await self._client.play(steps)
 
     async def download(self, folder: str | Path, progress: bool = True) -> Path:

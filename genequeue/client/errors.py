@@ -22,6 +22,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
 
 from shared.errors import Fault, GeneQueueError
 
@@ -50,16 +51,15 @@ class Refusal:
             status,
             sentence,
             body.get("code", ""),
-            tuple(Fault(_place(each), each.get("message", "")) for each in body.get("errors", ())),
+            tuple(_fault(each) for each in body.get("errors", ())),
             body.get("rejected_rows", 0),
             body.get("report"),
             body.get("request_id", ""),
         )
 
 
-def _place(fault: dict[str, object]) -> str:
-    line, path = fault.get("line"), str(fault.get("path", ""))
-    return path if line is None else f"line {line}, {path}"
+def _fault(told: dict[str, Any]) -> Fault:
+    return Fault(told.get("path", ""), told.get("message", ""), told.get("line"), told.get("pointer"))
 
 
 class RequestFailed(GeneQueueError):

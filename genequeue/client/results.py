@@ -5,7 +5,7 @@ What reads tables is imported when it is asked for: Arrow alone takes a third of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from importlib import import_module
@@ -19,6 +19,7 @@ from genequeue.client.downloads import Download
 from genequeue.client.folders import part_bytes
 from genequeue.client.formats import Form
 from genequeue.client.queries import get_json, path_of
+from shared.errors import InvalidInput
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from anndata import AnnData
 
+Chosen = Iterable[int | str] | int | str | None
 # The server waits this long before it says that it is not done.
 _PREFER = "wait=20"
 
@@ -34,22 +36,29 @@ _PREFER = "wait=20"
 class Selection:
     """Which part of a result: genes by symbol or Ensembl id, inputs by position, range or custom id."""
 
-    genes: Sequence[str] | None = None
-    inputs: Sequence[int | str] | str | None = None
-    columns: Sequence[str] | None = None
-    partial: bool = False
+    genes: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, genes: Chosen, inputs: Chosen) -> Selection:
+        """What a caller chose; None is all. Raises InvalidInput for an empty choice."""
+        return cls(_names("genes", genes), _names("inputs", inputs))
 
     @property
     def parameters(self) -> Json:
         """As a URL says it."""
-        inputs = self.inputs if isinstance(self.inputs, str) else _listed(self.inputs)
-        said = {"genes": _listed(self.genes), "inputs": inputs, "columns": _listed(self.columns)}
-        found: Json = {name: text for name, text in said.items() if text}
-        return {**found, "partial": "true"} if self.partial else found
+        said = {"genes": ",".join(self.genes), "inputs": ",".join(self.inputs)}
+        return {name: text for name, text in said.items() if text}
 
 
-def _listed(values: Sequence[int | str] | Sequence[str] | None) -> str:
-    return ",".join(map(str, values or ()))
+def _names(what: str, chosen: Chosen) -> tuple[str, ...]:
+    if chosen is None:
+        return ()
+    several = [chosen] if isinstance(chosen, str | int) else chosen
+    names = tuple(name.strip() for each in several for name in str(each).split(",") if name.strip())
+    if not names:
+        raise InvalidInput(f"{what} chooses nothing; name at least one, or leave it out for all {what}.")
+    return names
 
 
 ALL = Selection()
@@ -99,7 +108,7 @@ def part(listed: Json) -> Steps[pa.Table]:
 
 def _asked_names(state: Json, selection: Selection) -> Steps[dict[str, str]]:
     """Genes that were asked for by symbol are columns of that name, all others of their Ensembl id."""
-    asked = {name.upper(): name for name in selection.genes or ()}
+    asked = {name.upper(): name for name in selection.genes}
     if all(name.startswith("ENSG") for name in asked):
         return {}
     genes = (yield from get_json(f"/api/models/{state['model_id']}/genes"))["genes"]

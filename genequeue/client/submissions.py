@@ -95,13 +95,17 @@ def _read_file(path: Path, model: str, options: Json) -> Submission:
     packed = path.suffix if path.suffix in PACKED else ""
     ending = Path(path.name.removesuffix(packed)).suffix
     if not path.is_file():
-        raise InvalidInput(f"{path} cannot be read: there is no such file.")
+        why = "it is a folder" if path.is_dir() else "there is no such file"
+        raise InvalidInput(f"{path} cannot be read: {why}.")
     if ending in ROWS:
         encoding = PACKED.get(packed)
         return Rows(path.name, ROWS[ending], path, _with_strategy(options, model), encoding)
     if ending == ".json" and not packed:
         return Query({**read_json(path.read_bytes(), str(path)), **options})
-    raise InvalidInput(f"{path} is no query: its name can end in .json, {', '.join(ROWS)} (and .gz, .zst).")
+    raise InvalidInput(
+        f"{path} is no query: its name can end in .json, or {', '.join(ROWS)} (and then .gz, .zst). Save a "
+        "sheet of another kind as .csv, with commas between its columns."
+    )
 
 
 def read_json(text: bytes, name: str) -> Json:

@@ -137,7 +137,7 @@ def test_bad_rows_are_told_with_their_lines_or_left_out(machine: Machine, tmp_pa
     with Client(machine.url, machine.key) as client:
         with pytest.raises(QueryRefused) as refused:
             client.submit(path, MODEL)
-        assert [fault.path for fault in refused.value.faults] == [
+        assert [fault.place for fault in refused.value.faults] == [
             f"line {row + 2}, inputs[{row}].metadata.sex" for row in (10, 20, 30)
         ]
         query = client.submit(path, MODEL, on_error="skip")
@@ -146,6 +146,16 @@ def test_bad_rows_are_told_with_their_lines_or_left_out(machine: Machine, tmp_pa
     assert table.num_rows == 47
     assert "row-11" in table.column("custom_id").to_pylist()
     assert "row-10" not in table.column("custom_id").to_pylist()
+
+
+def test_after_a_refusal_the_same_folder_takes_what_was_mended(machine: Machine, tmp_path: Path) -> None:
+    folder = tmp_path / "result"
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        machine.talk("submit", str(conditions(tmp_path, 5, bad=(2,))), "--model", MODEL, "-o", f"{folder}/")
+    assert "line 4, inputs[2].metadata.sex" in refused.value.stderr
+    assert not folder.exists()
+    machine.talk("submit", str(conditions(tmp_path, 5)), "--model", MODEL, "-o", f"{folder}/")
+    assert verify(folder).samples == 5
 
 
 def test_a_file_is_checked_without_running_it(machine: Machine, tmp_path: Path) -> None:

@@ -32,6 +32,16 @@ def test_a_folder_of_other_conditions_is_refused(tmp_path: Path) -> None:
         Memory.recall(tmp_path, "another")
 
 
+def test_what_was_refused_leaves_the_folder_to_what_is_sent_instead(tmp_path: Path) -> None:
+    folder = tmp_path / "result"
+    Memory.recall(folder, "digest").was_refused()
+    assert not folder.exists()
+    memory = Memory.recall(folder, "another")
+    (folder / "notes.txt").touch()
+    memory.was_refused()
+    assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+
+
 @pytest.mark.parametrize("content", ["", "{", "{}", '{"strange": 1}', "[]"])
 def test_a_memory_that_cannot_be_read_is_a_sentence(tmp_path: Path, content: str) -> None:
     (tmp_path / ".genequeue.json").write_text(content)

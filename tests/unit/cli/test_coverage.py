@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from cli.check import show_check, size
+from cli.amounts import size
+from cli.check import show_check
 from cli.coverage import MOST_ROWS, recall_coverage, show_coverage
 
 LIVER = {"id": "UBERON:0002107", "label": "liver"}

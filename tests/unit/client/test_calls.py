@@ -100,7 +100,7 @@ def test_a_refusal_keeps_every_fault_with_its_line_and_where_all_of_them_are() -
     with pytest.raises(QueryRefused) as refused:
         Script(refusal(422, **body)).play(ask(GET))
     assert refused.value.faults == (
-        Fault("line 43, inputs[41].metadata.sex", "No sex."),
+        Fault("inputs[41].metadata.sex", "No sex.", 43, "/metadata/sex"),
         Fault("seed", "No seed."),
     )
     assert refused.value.refusal is not None
