@@ -100,15 +100,16 @@ def _columns(names: Sequence[str], heads: Sequence[str], faults: list[Fault]) ->
     """Columns of parts. Those of probabilities are there only where a model predicts fields."""
     groups = {**_GROUPS, PROBABILITIES: tuple(heads)} if heads else _GROUPS
     single = (*INDICES, COUNTS, *LATENT_COLUMNS, *METADATA_COLUMNS, CUSTOM_ID, *heads)
+    all_names = f" There are {', '.join([*groups, *single])}."
     chosen: dict[str, None] = {}
     for name in names:
         if name in groups or name in single:
             chosen.update(dict.fromkeys(groups.get(name, (name,))))
         else:
-            meant = _meant(name, [*groups, *single])
+            meant = _meant(name, [*groups, *single]) or all_names
             faults.append(Fault("columns", f"A result has no column {name!r}.{meant}"))
     if not names:
-        faults.append(Fault("columns", f"It names no column. There are {', '.join([*groups, *single])}."))
+        faults.append(Fault("columns", f"It names no column.{all_names}"))
     return tuple(chosen)
 
 
