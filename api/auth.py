@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from shared.database.engines import async_transaction
+from shared.database.engines import async_reading, async_transaction
 from shared.database.keys import digest_of
 from shared.database.queries.keys import DEFAULT_WORKSPACE, ensure_workspace, workspace_of_key
 from shared.errors import KeyRejected
@@ -33,8 +33,8 @@ class Doorkeeper:
         if self.open_door:
             return await self._default_workspace()
         digest = digest_of(_bearer(authorization))
-        async with async_transaction(self.engine) as session:
-            workspace = await session.scalar(workspace_of_key(digest))
+        async with async_reading(self.engine) as connection:
+            workspace: int | None = await connection.scalar(*workspace_of_key(digest))
         if workspace is None:
             raise KeyRejected(f"This API key is not known here, or it was revoked. {_REMEDY}")
         return workspace

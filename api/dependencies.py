@@ -76,7 +76,13 @@ def plugs_of(request: Request) -> Plugs:
     return cast(Plugs, request.app.state.plugs)
 
 
-PlugsOf = Annotated[Plugs, Depends(plugs_of)]
+# What FastAPI calls is a coroutine: it calls a plain function in a thread, dearer than all of these. And what
+# one of them needs of another it takes by itself: FastAPI would work out the whole tree at every request.
+async def _plugs(request: Request) -> Plugs:
+    return plugs_of(request)
+
+
+PlugsOf = Annotated[Plugs, Depends(_plugs)]
 
 
 async def _unit_of_work(plugs: PlugsOf) -> AsyncIterator[UnitOfWork]:
@@ -91,30 +97,34 @@ async def _unit_of_work(plugs: PlugsOf) -> AsyncIterator[UnitOfWork]:
 _documented = HTTPBearer(auto_error=False, scheme_name="API key", description="`Authorization: Bearer <key>`")
 
 
-async def _workspace(request: Request, plugs: PlugsOf, _: Annotated[object, Depends(_documented)]) -> int:
-    return await plugs.doorkeeper.workspace(request.headers.get("authorization"))
+async def _workspace(request: Request, _: Annotated[object, Depends(_documented)]) -> int:
+    return await plugs_of(request).doorkeeper.workspace(request.headers.get("authorization"))
 
 
-async def _offer(model_id: str, plugs: PlugsOf, _: Annotated[int, Depends(_workspace)]) -> Offer:
-    return await plugs.models.offer(model_id)
+async def _offer(model_id: str, request: Request, _: Annotated[int, Depends(_workspace)]) -> Offer:
+    return await plugs_of(request).models.offer(model_id)
 
 
-def _model(offer: Annotated[Offer, Depends(_offer)]) -> Model:
+async def _model(offer: Annotated[Offer, Depends(_offer)]) -> Model:
     return offer.model
 
 
-def _base_url(request: Request, plugs: PlugsOf) -> str:
-    return (plugs.settings.public_url or str(request.base_url)).rstrip("/")
+async def _base_url(request: Request) -> str:
+    return _reached_at(request)
+
+
+def _reached_at(request: Request) -> str:
+    return (plugs_of(request).settings.public_url or str(request.base_url)).rstrip("/")
 
 
 def report_url(report_id: UUID, request: Request) -> str:
     """A fresh link to all that is wrong with the rows of a large query."""
     plugs = plugs_of(request)
     path = plugs.links.path(links.report(report_id), plugs.settings.report_lifetime)
-    return _base_url(request, plugs) + path
+    return _reached_at(request) + path
 
 
-def _respite(request: Request) -> Respite:
+async def _respite(request: Request) -> Respite:
     return cast(Respite, request.state.respite)
 
 

@@ -10,6 +10,7 @@ from importlib.metadata import version
 
 import structlog
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.concurrency import run_in_threadpool
 
 from api.auth import Doorkeeper
@@ -43,10 +44,10 @@ from api.schemas.errors import ErrorBody
 from api.services.admission import Bounds, Gate
 from api.services.catalog import LiveCatalog
 from api.services.destinations import Destinations
-from api.services.uploads import Uploads
+from api.services.uploads import Room, Uploads
 from api.services.watch import JobWatch
 from shared.catalog import Catalog
-from shared.database.engines import async_engine
+from shared.database.engines import async_engine, statement_by_statement
 from shared.errors import GeneQueueError
 from shared.links import LinkSigner
 from shared.ontology.terms import Ontologies
@@ -82,6 +83,8 @@ _REFUSALS: dict[int | str, dict[str, object]] = {
     422: {"model": ErrorBody, "description": "What was sent has faults; all of them are listed."},
     503: {"model": ErrorBody, "description": "A server behind this one does not answer; try again."},
 }
+# Our figures are at /metrics. FastAPI would look for a collector of its own at every request.
+_NO_TELEMETRY = TelemetryConfig(tracing=False, metrics=False, logs=False)
 
 
 def create_app() -> FastAPI:
@@ -102,6 +105,7 @@ def build_app(settings: ApiSettings) -> FastAPI:
         redirect_slashes=False,
         redoc_url=None,
         responses=_REFUSALS,
+        telemetry=_NO_TELEMETRY,
     )
     for router in (
         models,
@@ -162,6 +166,7 @@ def _lifespan(settings: ApiSettings) -> Callable[[FastAPI], AbstractAsyncContext
 def _plug_in(settings: ApiSettings, wake_ups: WakeUps) -> Plugs:
     """Raises SetupError and CheckpointError. No server need be up: readiness says which are not."""
     engine = async_engine(settings.database_url.get_secret_value(), settings.database_pool_size)
+    reading = statement_by_statement(engine)
     ontologies = Ontologies.open()
     ontologies.load()
     credentials = Credentials(*settings.storage_keys)
@@ -173,13 +178,19 @@ def _plug_in(settings: ApiSettings, wake_ups: WakeUps) -> Plugs:
         engine=engine,
         storage=storage,
         models=LiveCatalog(engine, shelf),
-        watch=JobWatch(engine),
+        watch=JobWatch(reading),
         gate=Gate(Bounds(settings.workspace_samples, settings.service_samples)),
         ontologies=ontologies,
         ask=wake_ups.ask,
-        doorkeeper=Doorkeeper(engine, open_door=settings.auth == "off"),
+        doorkeeper=Doorkeeper(reading, open_door=settings.auth == "off"),
         links=LinkSigner(secret, settings.link_lifetime),
-        uploads=Uploads(engine, storage, settings.upload_lifetime, settings.max_upload_bytes),
+        uploads=Uploads(
+            engine,
+            storage,
+            settings.upload_lifetime,
+            settings.max_upload_bytes,
+            Room(settings.workspace_uploads, settings.workspace_upload_bytes),
+        ),
         destinations=Destinations(settings.webhook_rules),
         seal=Seal(secret),
     )

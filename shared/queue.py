@@ -17,6 +17,7 @@ log = structlog.get_logger()
 
 # Where so many wake-ups lie, whoever can hear one hears it; more would only pile up while nobody does.
 _ENOUGH = 8
+_BETWEEN_SECONDS = 0.02  # whoever was woken is at work, and looks again when that is done
 
 
 def celery_app(name: str, redis_url: str) -> Celery:
@@ -88,6 +89,8 @@ class WakeUps:
                     return
             for message in batch:
                 self._send(message)
+            with self._changed:
+                self._changed.wait_for(lambda: self._closed, timeout=_BETWEEN_SECONDS)
 
     def _send(self, message: Message) -> None:
         task, queue = str(message.task), str(message.queue)

@@ -98,6 +98,9 @@ class ApiSettings(OutwardSettings):
     # Beyond so many samples that are promised and not there, no query is taken.
     workspace_samples: int = Field(default=4_000_000, gt=0)
     service_samples: int = Field(default=10_000_000, gt=0)
+    # Uploads that one workspace keeps at a time, whole or not, and their bytes as announced.
+    workspace_uploads: int = Field(default=1_000, gt=0)
+    workspace_upload_bytes: int = Field(default=50_000_000_000, gt=0)
     # Who may read GET /metrics: anybody, callers in private networks, nobody.
     metrics: Literal["on", "private", "off"] = "private"
 

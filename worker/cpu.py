@@ -34,7 +34,7 @@ def run(settings: UpkeepSettings) -> None:
     app = celery_app("genequeue.cpu", settings.redis_url.get_secret_value())
     upkeep = Upkeep(
         worker_id=name_of_this_process(),
-        database=sync_engine(settings.database_url.get_secret_value(), pool_size=2),
+        database=sync_engine(settings.database_url.get_secret_value(), pool_size=4),
         storage=open_storage(settings.storage_url, Credentials(*settings.storage_keys)),
         wake_ups=WakeUps(app),
         max_attempts=settings.max_attempts,
@@ -66,10 +66,11 @@ def workshop(settings: UpkeepSettings, owner: str) -> Workshop:
     """What has artifacts made, for the loop in which it is made."""
     url, credentials = settings.database_url.get_secret_value(), Credentials(*settings.storage_keys)
     return Workshop(
-        database=async_engine(url, pool_size=2),
+        database=async_engine(url, pool_size=4),
         database_url=url,
         storage=open_storage(settings.storage_url, credentials),
         bench=Bench(Place(settings.storage_url, credentials)),
+        aside=Bench(Place(settings.storage_url, credentials)),
         owner=owner,
     )
 

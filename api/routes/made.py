@@ -9,6 +9,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
+from starlette.concurrency import run_in_threadpool
 
 from api.dependencies import BaseUrl, Plugs, PlugsOf, WorkspaceId
 from api.routes.stored import StoredFile, send_stored
@@ -54,7 +55,7 @@ class Making:
         artifact = await wait_for(plugs.engine, artifact, patience(prefer))
         if require_made(artifact):
             return await send_stored(self.request, plugs.storage, file_of(artifact))
-        body = ArtifactUnderWay(artifact=shown(artifact, plugs, self.base_url))
+        body = ArtifactUnderWay(artifact=await run_in_threadpool(shown, artifact, plugs, self.base_url))
         where = body.artifact.links["self"]
         headers = {"Location": where, "Retry-After": _RETRY_AFTER_SECONDS, "Cache-Control": "no-store"}
         return JSONResponse(body.model_dump(mode="json"), HTTPStatus.ACCEPTED, headers)
@@ -68,7 +69,9 @@ async def listing(
     async with async_transaction(plugs.engine) as session:
         job = await job_of(session, query_id, workspace_id)
         found = await all_artifacts(session, job.id)
-    return ArtifactList(artifacts=[shown(each, plugs, base_url) for each in found])
+    return ArtifactList(
+        artifacts=await run_in_threadpool(lambda: [shown(each, plugs, base_url) for each in found])
+    )
 
 
 @router.get("/{artifact_id}", summary="A file that is made of a result")
@@ -87,14 +90,15 @@ async def artifact(
         job = await job_of(session, query_id, workspace_id)
         found = await artifact_of(session, job.id, artifact_id)
     found = await wait_for(plugs.engine, found, patience(f"wait={wait:.0f}"))
-    return shown(found, plugs, base_url)
+    return await run_in_threadpool(shown, found, plugs, base_url)
 
 
 def shown(made: Artifact, plugs: Plugs, base_url: str) -> ArtifactBody:
-    """An artifact as it is shown; the link to the file is fresh."""
+    """An artifact as it is shown, with a fresh link: to the storage, where clients reach it, else here."""
     to = {"self": f"{base_url}/api/model-queries/{made.job_id}/artifacts/{made.id}"}
     if made.state == ArtifactState.READY:
-        to["download"] = base_url + plugs.links.path(links.artifact(made.id))
+        direct = plugs.storage.sign(made.key or "", plugs.settings.link_lifetime)
+        to["download"] = direct or base_url + plugs.links.path(links.artifact(made.id))
     return ArtifactBody.of(made, to)
 
 

@@ -1,4 +1,4 @@
-"""The parts of a result, as soon as each is stored, and its signed manifest."""
+"""The parts of a result, as soon as each is stored, its signed manifest, and the genes that it counts."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from api.schemas.parts import PartBody, Parts, signature_header
 from api.schemas.ranges import has_already
 from api.schemas.streams import JSON
 from api.services.parts import parts_so_far, read_manifest
+from api.services.results import answered_by
 from api.services.status import job_of
 from shared import links
 from shared.database.tables import Chunk, Job
 from shared.jobs.states import JobState
+from shared.results.csv_form import MEDIA_TYPE as CSV
 
 router = APIRouter(prefix="/api/model-queries/{query_id}", tags=["Model queries"])
 
@@ -67,18 +69,42 @@ async def manifest(
     """
     job = await job_of(work.session, query_id, workspace_id)
     content = await run_in_threadpool(read_manifest, plugs.storage, job)
-    sha256 = hashlib.sha256(content).hexdigest()
-    headers = {
-        "ETag": f'"{sha256}"',
-        "Cache-Control": "private, no-cache, no-transform",
-        "Content-Disposition": f'attachment; filename="{job.id}-manifest.json"',
-        "Repr-Digest": repr_digest(sha256),
-    }
+    headers = _as_file(f"{job.id}-manifest.json", hashlib.sha256(content).hexdigest())
     if job.manifest_sha256 is not None:
         headers["GeneQueue-Signature"] = signature_header(content, plugs.seal.signing_key)
     if has_already(request.headers.get("if-none-match", ""), headers["ETag"]):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     return Response(content, headers=headers, media_type=JSON)
+
+
+@router.get(
+    "/genes",
+    summary="The genes of the result",
+    response_class=Response,
+    responses={200: {"content": {CSV: {}}, "description": "`ensembl_id,symbol,biotype,length`."}},
+)
+async def genes(
+    query_id: str, workspace_id: WorkspaceId, work: Work, plugs: PlugsOf, request: Request
+) -> Response:
+    """A line for each gene, in the order of the counts, of the very version that answers.
+
+    `genes_sha256` in the manifest is the SHA-256 of these bytes.
+    """
+    job = await job_of(work.session, query_id, workspace_id)
+    model = (await answered_by(job, plugs.models)).model
+    headers = _as_file(f"{job.id}-genes.csv", model.genes_csv_digest)
+    if has_already(request.headers.get("if-none-match", ""), headers["ETag"]):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    return Response(await run_in_threadpool(lambda: model.genes_csv), headers=headers, media_type=CSV)
+
+
+def _as_file(name: str, sha256: str) -> dict[str, str]:
+    return {
+        "ETag": f'"{sha256}"',
+        "Cache-Control": "private, no-cache, no-transform",
+        "Content-Disposition": f'attachment; filename="{name}"',
+        "Repr-Digest": repr_digest(sha256),
+    }
 
 
 def _addresses(plugs: Plugs, base_url: str, job: Job, chunks: Sequence[Chunk]) -> list[str]:

@@ -29,6 +29,7 @@ from api.services.live import CallerGone, Following, finished_parts
 from api.services.results import header_of, read_part
 from api.services.status import job_behind_link
 from shared.database.engines import async_transaction
+from shared.database.tables import Job
 from shared.errors import DatabaseUnavailable
 from shared.results.arrow_form import MEDIA_TYPE, ArrowStream
 from shared.results.header import ResultHeader
@@ -169,15 +170,14 @@ class AwaitedAnswer(Response):
         over = await self._plugs.watch.changed(self._job_id, None, self._patience)
         answer = self._accepted.model_dump(mode="json", exclude_none=True)
         status = HTTPStatus.ACCEPTED
-        if over and (state := await self._state()):
+        if over and (state := await self._state(over)):
             answer, status = answer | state, HTTPStatus.OK
         await JSONResponse(answer, status, headers=self._sent)(scope, receive, send)
 
-    async def _state(self) -> dict[str, Any] | None:
+    async def _state(self, job: Job) -> dict[str, Any] | None:
         """The whole state; None while the database is away, for the query was accepted in any case."""
         try:
             async with async_transaction(self._plugs.engine) as session:
-                job = await job_behind_link(session, self._job_id)
                 body = await job_body(session, job, self._plugs, self._base_url)
         except DatabaseUnavailable as error:
             log.warning("predict.state_not_read", error=str(error))

@@ -16,6 +16,7 @@ from api.services.results import why_ended
 from api.services.status import job_id_of, job_of
 from shared import links
 from shared.database.engines import async_transaction
+from shared.database.tables import Job
 from shared.jobs.states import JobState
 
 router = APIRouter(prefix="/api/model-queries/{query_id}", tags=["Model queries"])
@@ -58,15 +59,18 @@ async def full_state(
     present one without it; at once for a query that is over.
     """
     seen, job_id, longest = seen_number(if_none_match), job_id_of(query_id), timedelta(seconds=wait)
+    changed: Job | None = None
 
     async def state(_: bool) -> tuple[str, JobBody | None]:
         async with async_transaction(plugs.engine) as session:
-            job = await job_of(session, query_id, workspace_id)
+            job = changed or await job_of(session, query_id, workspace_id)
             body = None if seen == job.events else await job_body(session, job, plugs, base_url)
         return etag_of(job), body
 
     if wait:
-        await respite.ride_out(lambda _: plugs.watch.for_change(job_id, workspace_id, seen, longest))
+        changed = await respite.ride_out(
+            lambda _: plugs.watch.for_change(job_id, workspace_id, seen, longest)
+        )
     # A try of its own: where the database goes away behind a wait, nobody waits a second time.
     etag, body = await respite.ride_out(state)
     headers = {"ETag": etag, "Cache-Control": "no-cache"}

@@ -14,7 +14,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from api.dependencies import Plugs
-from api.schemas.body import parse_json, read_body
+from api.schemas.body import parse_json, read_json
 from api.schemas.large import options_of
 from api.services.bodies import file_of_upload, file_on_disk, store_body, within
 from shared.errors import BodyTooLarge, Fault, InvalidInput, QueryRejected
@@ -64,7 +64,7 @@ async def received(request: Request, plugs: Plugs, workspace_id: int) -> AsyncIt
         finally:
             await run_in_threadpool(file.done)
         return
-    query = await run_in_threadpool((await read_body(request, plugs.settings.max_body_bytes)).json)
+    query = await read_json(request, plugs.settings.max_body_bytes)
     yield Sent(query, await _uploaded(query, plugs, workspace_id))
 
 

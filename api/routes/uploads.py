@@ -61,7 +61,10 @@ async def options(plugs: PlugsOf) -> Response:
     response_class=Response,
     dependencies=_TUS,
     openapi_extra=_BODY,
-    responses={413: {"model": ErrorBody, "description": "It is larger than this server takes."}},
+    responses={
+        413: {"model": ErrorBody, "description": "It is larger than this server takes."},
+        429: {"model": ErrorBody, "description": "The workspace keeps as many uploads as it may."},
+    },
 )
 async def begin(
     workspace_id: WorkspaceId,

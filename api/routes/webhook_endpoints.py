@@ -10,7 +10,7 @@ from pydantic import AwareDatetime
 
 from api.dependencies import BaseUrl, Plugs, PlugsOf, Work, WorkspaceId
 from api.routes.paging import cut, lead_on
-from api.schemas.body import read_body
+from api.schemas.body import read_json
 from api.schemas.cursors import place_of
 from api.schemas.deliveries import DeliveryBody, Recovered
 from api.schemas.endpoint_form import read_endpoint
@@ -54,7 +54,7 @@ def _written(examples: dict[str, Any], *, whole: bool) -> dict[str, Any]:
 
 async def _read(request: Request, plugs: Plugs, *, whole: bool) -> dict[str, Any]:
     """The endpoint that a request holds; its URL may be told something. Raises EndpointRejected."""
-    body = (await read_body(request, _BODY_BYTES)).json()
+    body = await read_json(request, _BODY_BYTES)
     values = read_endpoint(body, plugs.catalog.offers, whole=whole)
     if "url" in values:
         try:

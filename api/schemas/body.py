@@ -11,10 +11,12 @@ from typing import Any
 
 import orjson
 from fastapi import Request
+from starlette.concurrency import run_in_threadpool
 
 from shared.errors import BodyTooLarge, InvalidInput
 
 _GZIP = 16 + zlib.MAX_WBITS
+_SMALL = 1 << 14  # bytes that are parsed sooner than a thread is found
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +32,16 @@ class RequestBody:
         return parse_json(_gunzip(self.data, self.limit) if self.zipped else self.data)
 
 
-async def read_body(request: Request, limit: int) -> RequestBody:
-    """The body, of at most `limit` bytes. Raises BodyTooLarge and InvalidInput."""
+async def read_json(request: Request, limit: int) -> Any:
+    """The document in the body, of at most `limit` bytes. Raises BodyTooLarge and InvalidInput."""
+    body = await _read(request, limit)
+    if body.zipped or len(body.data) > _SMALL:
+        return await run_in_threadpool(body.json)
+    return body.json()
+
+
+async def _read(request: Request, limit: int) -> RequestBody:
+    """The body as it came. Raises BodyTooLarge and InvalidInput."""
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"identity", "gzip"}:
         raise InvalidInput(f"Content-Encoding {encoding!r} is not read here; send the body plain or as gzip.")

@@ -17,7 +17,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.services.understand import Understood
-from shared.catalog import GENES, VOCABULARY, Model
+from shared.catalog import VOCABULARY, Model
 from shared.database.queries.submitting import save_inputs, save_whole
 from shared.jobs.chunks import ChunkPlan, first_samples, plan_chunks
 from shared.jobs.lanes import Lane
@@ -107,8 +107,7 @@ def prepare_job(
 
 
 def _model_digests(model: Model) -> dict[str, str]:
-    digests = model.manifest.digests
-    return {"vocabulary": digests[VOCABULARY], "genes": digests[GENES]}
+    return {"vocabulary": model.manifest.digests[VOCABULARY], "genes_csv": model.genes_csv_digest}
 
 
 def _kept_elsewhere(taken_in: TakenIn) -> dict[str, Any]:

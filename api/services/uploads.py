@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -21,12 +21,20 @@ from api.services.respite import Respite
 from shared.database.engines import async_transaction
 from shared.database.queries import uploads
 from shared.database.tables import Upload
-from shared.errors import UploadElsewhere, UploadGone, UploadNotFound
+from shared.errors import UploadElsewhere, UploadGone, UploadNotFound, UploadsFull
 from shared.sheets.body import piece_key, upload_prefix
 from shared.storage.port import Storage
 
 # A connection is held while a piece is written: where the storage hangs, most are left for everybody else.
 _WRITING_AT_ONCE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What one workspace may keep at a time: uploads, whole or not, and their bytes as announced."""
+
+    uploads: int
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +45,28 @@ class Uploads:
     storage: Storage
     lifetime: timedelta
     limit: int  # bytes of one upload
+    room: Room
     _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_WRITING_AT_ONCE))
 
     async def begin(self, workspace_id: int, announced: Mapping[str, Any]) -> Upload:
-        """A new upload, of which all that was announced is known. Raises DatabaseUnavailable."""
+        """A new upload, of which all that was announced is known. Raises UploadsFull, DatabaseUnavailable.
+
+        Several that are begun at one moment may go over a bound by as many.
+        """
         values = {**announced, "workspace_id": workspace_id}
         async with async_transaction(self.engine) as session:
+            kept, size, next_end = (await session.execute(uploads.kept_uploads(workspace_id))).one()
+            if kept >= self.room.uploads:
+                raise UploadsFull(
+                    f"This workspace keeps {kept:,} uploads already; the most is {self.room.uploads:,} "
+                    f"(GENEQUEUE_WORKSPACE_UPLOADS). {_make_room(next_end)}"
+                )
+            if size + values["length"] > self.room.bytes:
+                raise UploadsFull(
+                    f"This workspace keeps {kept:,} uploads of {size:,} bytes; with the {values['length']:,} "
+                    f"of this one they would be more than {self.room.bytes:,} "
+                    f"(GENEQUEUE_WORKSPACE_UPLOAD_BYTES). {_make_room(next_end)}"
+                )
             return (await session.scalars(uploads.save_upload(values, self.lifetime))).one()
 
     async def find(self, written_id: str, workspace_id: int) -> Upload:
@@ -97,6 +121,15 @@ def elsewhere(offset: int, upload: Upload) -> str:
         f"The bytes begin at {offset:,}, and {upload.received:,} bytes of upload {upload.id} are there. Ask "
         "for its Upload-Offset with HEAD, and go on from it."
     )
+
+
+def _make_room(next_end: datetime | None) -> str:
+    waits = (
+        f", or wait until the next is deleted, at {next_end.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        if next_end
+        else ""
+    )
+    return f"End those that no query needs any more with DELETE /api/uploads/<id>{waits}."
 
 
 def _asked(

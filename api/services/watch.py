@@ -1,4 +1,7 @@
-"""Waiting for jobs: one poller for all that a process watches, so nobody who waits holds a connection."""
+"""Waiting for jobs: one poller for all that a process watches, so nobody who waits holds a connection.
+
+Whoever is told gets the row with it, and need not read it again.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +17,15 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.database.engines import async_transaction
-from shared.database.queries.events import event_numbers
-from shared.database.queries.jobs import job_of_workspace
+from shared.database.queries.jobs import changed_jobs, job_of_workspace
+from shared.database.tables import Job
 from shared.errors import DatabaseUnavailable
 from shared.jobs.states import FINAL_JOB_STATES
 
 log = structlog.get_logger()
 
 _FIRST_PAUSE = timedelta(milliseconds=10)
+_A_WAITER = timedelta(milliseconds=2)  # by which each lengthens the pause: they are told together
 _LOOKING = 0.2  # the share of time that looking may take
 
 
@@ -29,17 +33,19 @@ _LOOKING = 0.2  # the share of time that looking may take
 class _Waiter:
     job_id: UUID
     seen: int | None
-    changed: bool = False
+    job: Job | None = None
     woken: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def wake(self, *, changed: bool) -> None:
-        self.changed = self.changed or changed
-        self.woken.set()
+    def tell(self, job: Job) -> None:
+        """Wake it, if that is news to it."""
+        if job.state in FINAL_JOB_STATES or self.seen not in {None, job.events}:
+            self.job = job
+            self.woken.set()
 
 
 @dataclass(slots=True)
 class JobWatch:
-    """Looks every `every` at the event numbers of the jobs that somebody waits for, in one statement.
+    """Looks every `every` at the jobs that somebody waits for, in one statement; it only reads.
 
     Once `closed`, because the process is to end, nobody waits here any more.
     """
@@ -51,13 +57,13 @@ class JobWatch:
     _waiters: set[_Waiter] = field(default_factory=set, init=False)
     _wanted: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
-    async def changed(self, job_id: UUID, seen: int | None, patience: timedelta) -> bool:
-        """Whether, within `patience`, the job is over, or has another event than number `seen`.
+    async def changed(self, job_id: UUID, seen: int | None, patience: timedelta) -> Job | None:
+        """The job's row once it is over, or has another event than number `seen`.
 
-        False, and at once, where this watch is closed.
+        None where that does not happen within `patience`; and, at once, where this watch is closed.
         """
         if self.closed:
-            return False
+            return None
         waiter = _Waiter(job_id, seen)
         self._waiters.add(waiter)
         self._pause = _FIRST_PAUSE
@@ -65,29 +71,30 @@ class JobWatch:
         try:
             async with asyncio.timeout(patience.total_seconds()):
                 await waiter.woken.wait()
-                return waiter.changed
+                return waiter.job
         except TimeoutError:
-            return False
+            return None
         finally:
             self._waiters.discard(waiter)
 
     async def for_change(
         self, job_id: UUID, workspace_id: int, seen: int | None, patience: timedelta
-    ) -> None:
+    ) -> Job | None:
         """Wait as `changed` does, for an event after number `seen`, or after now where that is None.
 
         Does not wait for a job of another workspace. Raises DatabaseUnavailable.
         """
         async with async_transaction(self.engine) as session:
             job = (await session.scalars(job_of_workspace(job_id, workspace_id))).one_or_none()
-        if job is not None and job.state not in FINAL_JOB_STATES and seen in {None, job.events}:
-            await self.changed(job_id, job.events, patience)
+        if job is None or job.state in FINAL_JOB_STATES or seen not in {None, job.events}:
+            return job
+        return await self.changed(job_id, job.events, patience)
 
     def close(self) -> None:
         """Let go who waits: whoever still wants to can wait at another process."""
         self.closed = True
         for waiter in self._waiters:
-            waiter.wake(changed=False)
+            waiter.woken.set()
 
     async def follow(self) -> None:
         """The poller. It sleeps while nobody waits, and outlives a database that is away."""
@@ -108,9 +115,10 @@ class JobWatch:
     async def _rest(self, looked: float) -> None:
         """Pause, a little longer each time that nobody new waits; who waits for a short job is told soon.
 
-        Longer, too, where the last look took long: many wait, or there is much else to do.
+        Longer, too, where many wait, or where the last look took long: there is much else to do.
         """
-        pause = max(_FIRST_PAUSE.total_seconds(), min(looked / _LOOKING, self.every.total_seconds()))
+        least = max(_FIRST_PAUSE, len(self._waiters) * _A_WAITER, timedelta(seconds=looked / _LOOKING))
+        pause = min(least, self.every).total_seconds()
         await asyncio.sleep(pause)
         with suppress(TimeoutError):
             async with asyncio.timeout(max(self._pause.total_seconds() - pause, 0)):
@@ -119,11 +127,9 @@ class JobWatch:
         self._wanted.set()
 
     async def _look(self, waiters: Sequence[_Waiter]) -> None:
+        statement, known = changed_jobs([(waiter.job_id, waiter.seen) for waiter in waiters])
         async with async_transaction(self.engine) as session:
-            rows = await session.execute(event_numbers({waiter.job_id for waiter in waiters}))
-            found = {job_id: (number, state in FINAL_JOB_STATES) for job_id, number, state in rows}
+            changed = {job.id: job for job in await session.scalars(statement, known)}
         for waiter in waiters:
-            # A job that is not there any more has changed too.
-            number, over = found.get(waiter.job_id, (0, True))
-            if over or waiter.seen not in {None, number}:
-                waiter.wake(changed=True)
+            if job := changed.get(waiter.job_id):
+                waiter.tell(job)

@@ -3,21 +3,21 @@
 part-000000.parquet ...   one row per sample, counts in a list column in the order of genes.csv
 manifest.json             what was asked, by what it was answered, the digest of each part
 signature.json            the server's signature of the manifest's bytes, and its public key
-genes.csv                 Ensembl ids and symbols
+genes.csv                 Ensembl ids, symbols, biotypes, lengths
 """
 
 from __future__ import annotations
 
-import csv
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
 from genequeue.client.calls import Call, Json, Pause, Stage, Steps, Tell, Together, Told, ask
 from genequeue.client.downloads import Download, repr_digest, sha256_of
-from genequeue.client.errors import AccessRefused, DownloadDamaged, NotThere
+from genequeue.client.errors import AccessRefused, Conflicting, DownloadDamaged
 from genequeue.client.queries import FINAL, changed, get_json, must_be_ready, path_of, progress_of
 
 MANIFEST, SIGNATURE, GENES = "manifest.json", "signature.json", "genes.csv"
@@ -62,7 +62,7 @@ def gather(query_id: str, folder: Path, tell: Tell) -> Steps[Json]:
             break
         yield Pause(_LOOK_SECONDS)
     yield from _manifest(query_id, folder)
-    yield from _genes(state["model_id"], folder)
+    yield from _genes(query_id, folder)
     return state
 
 
@@ -142,13 +142,8 @@ def _manifest(query_id: str, folder: Path) -> Steps[None]:
         (folder / SIGNATURE).write_text(json.dumps(signed, indent=2) + "\n")
 
 
-def _genes(model_id: str, folder: Path) -> Steps[None]:
-    """The genes in the order of the counts; nothing if the model was removed meanwhile."""
-    try:
-        genes = (yield from get_json(f"/api/models/{model_id}/genes"))["genes"]
-    except NotThere:
-        return
-    with (folder / GENES).open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("ensembl_id", "symbol"))
-        writer.writerows((gene["ensembl_id"], gene["symbol"]) for gene in genes)
+def _genes(query_id: str, folder: Path) -> Steps[None]:
+    """The genes in the order of the counts; nothing if the server holds that version no more."""
+    call = Call("GET", path_of(query_id, "genes"), headers=_AS_STORED)
+    with suppress(Conflicting):
+        yield from Download(call, folder / GENES).steps()

@@ -1,4 +1,4 @@
-"""Whether a downloaded result is what the server signed: the manifest, each part's bytes and rows."""
+"""Whether a downloaded result is what the server signed: manifest, genes, each part's bytes and rows."""
 
 from __future__ import annotations
 
@@ -15,9 +15,13 @@ import pyarrow.parquet as pq
 from genequeue.client.calls import Json
 from genequeue.client.downloads import sha256_of
 from genequeue.client.errors import VerificationFailed
-from genequeue.client.folders import MANIFEST, SIGNATURE, part_path, position_of
+from genequeue.client.folders import GENES, MANIFEST, SIGNATURE, part_path, position_of
 from shared.errors import Fault, InvalidInput
 from shared.webhooks.keys import PublicKey
+
+# Earlier ones say what the model's own, packed file of genes is, which nobody downloads.
+_SIGNS_GENES = 3
+_FETCH_AGAIN = "`genequeue status {} -o {}/` fetches it again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ def verify(folder: str | Path, public_key: str | None = None) -> Verified:
         # Nothing that an altered manifest says of the parts is worth a look.
         raise VerificationFailed(tuple(faults))
     manifest: Json = json.loads(content)
-    faults += _check_parts(place, manifest)
+    faults += [*_check_genes(place / GENES, manifest), *_check_parts(place, manifest)]
     if faults:
         raise VerificationFailed(tuple(faults))
     parts = manifest["parts"]
@@ -84,6 +88,17 @@ def _check_signature(content: bytes, signature: str, key: str) -> Iterator[Fault
         right = False
     if not right:
         yield Fault(MANIFEST, f"it is not what was signed by {key}: it, or {SIGNATURE}, was changed.")
+
+
+def _check_genes(path: Path, manifest: Json) -> Iterator[Fault]:
+    signed = manifest["genes_sha256"] if manifest["manifest_version"] >= _SIGNS_GENES else None
+    if signed is None:
+        return
+    remedy = _FETCH_AGAIN.format(manifest["job_id"], path.parent)
+    if not path.is_file():
+        yield Fault(path.name, f"it is missing: nobody can say which genes were counted. {remedy}")
+    elif (digest := sha256_of(path)) != signed:
+        yield Fault(path.name, f"it was changed: its SHA-256 is {digest}; {signed} was signed. {remedy}")
 
 
 def _check_parts(folder: Path, manifest: Json) -> Iterator[Fault]:

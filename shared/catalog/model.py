@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +104,20 @@ class Model:
     def gene_order(self) -> tuple[str, ...]:
         """Ensembl ids in ascending order: the order of every count vector."""
         return tuple(gene.ensembl_id for gene in self.genes)
+
+    @property
+    def genes_csv(self) -> bytes:
+        """The genes as those who download a result get them: a line for each, in the order of the counts."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(("ensembl_id", "symbol", "biotype", "length"))
+        writer.writerows((gene.ensembl_id, gene.symbol, gene.biotype, gene.length) for gene in self.genes)
+        return text.getvalue().encode()
+
+    @cached_property
+    def genes_csv_digest(self) -> str:
+        """SHA-256 of that table, in hex: the manifest of a result holds it."""
+        return sha256(self.genes_csv).hexdigest()
 
 
 @dataclass(frozen=True)

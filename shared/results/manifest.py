@@ -12,7 +12,7 @@ from uuid import UUID
 
 import orjson
 
-MANIFEST_VERSION = 2
+MANIFEST_VERSION = 3
 RESULTS = "results"  # above everything that belongs to results
 
 
@@ -40,8 +40,9 @@ class Failure:
 class ResultManifest:
     """A whole result. The same query, seed, weights and device kind give the same parts.
 
-    `query_sha256` is of all that was asked but the seed. `failures` names of the `rejected_rows`, which were
-    left out before anything ran, the first only.
+    `genes_sha256` is of the table of genes that lies beside the parts in a folder. `query_sha256` is of all
+    that was asked but the seed. `failures` names of the `rejected_rows`, which were left out before anything
+    ran, the first only.
     """
 
     job_id: str

@@ -16,7 +16,7 @@ from shared.errors import BodyTooLarge, InputDamaged, InvalidInput
 from shared.storage.port import Storage
 
 UPLOADS = "uploads"  # above every body on its way in
-PIECE_BYTES = 8 << 20
+PIECE_BYTES = 4 << 20
 _READ_AT_ONCE = 1 << 20
 
 

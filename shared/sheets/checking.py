@@ -46,11 +46,12 @@ class _FaultsOfRow(Faults):
     def taken(self, row: Row) -> list[Fault]:
         """The faults, each with its place in the file and in the row; then there are none."""
         head = len(f"{INPUTS}[{row.number}]")
-        faults = [
-            Fault(each.path, each.message, row.line, _pointer(each.path[head:])) for each in self._found
-        ]
-        self._found = []
-        return faults
+        found, self._found = self._found, []
+        pointers = [_pointer(each.path[head:]) for each in found]
+        told = zip(found, pointers, strict=True)
+        if row.origin is not None:
+            return [row.origin.fault(pointer, each.message) for each, pointer in told]
+        return [Fault(each.path, each.message, row.line, pointer) for each, pointer in told]
 
 
 def _pointer(path: str) -> str:

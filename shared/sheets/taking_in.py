@@ -101,7 +101,7 @@ class Intake:
             return None
         report_id = report.store(self.storage)
         if self.on_error is OnError.REJECT or nothing_left:
-            raise RowsRejected(tuple(report.first), report.rows, report_id)
+            raise RowsRejected(report.first, report.rows, report_id)
         return Rejected(report.rows, report_id, tuple(report.first_rows))
 
     @staticmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,20 +19,37 @@ from worker.inference.engine import Engine
 from worker.inference.network import Architecture
 
 CHUNK = 500
-_CHUNKS = 4
+_CHUNKS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Samples a second by the clock, and seconds of a processor that a thousand samples cost."""
+
+    a_second: float
+    processor: float
 
 
 @dataclass(frozen=True, slots=True)
 class Alone:
-    """Samples a second of the engine, and of the writer."""
+    """The engine, on as many cores as it takes, and the writer, on one."""
 
-    engine: float
-    writer: float
+    engine: Rate
+    writer: Rate
 
     @property
     def slower(self) -> float:
-        """What there is to reach."""
-        return min(self.engine, self.writer)
+        """Samples a second that nothing which waits for both can pass."""
+        return min(self.engine.a_second, self.writer.a_second)
+
+    @property
+    def processor(self) -> float:
+        """Seconds of a processor for a thousand samples, computed and written."""
+        return self.engine.processor + self.writer.processor
+
+    def together(self, cores: int) -> float:
+        """Samples a second that so many cores cannot pass, since they do the work of both."""
+        return min(self.engine.a_second, 1e3 * cores / self.processor)
 
 
 def large_model(directory: Path, genes: int) -> Model:
@@ -47,15 +65,21 @@ def open_engine(model: Model) -> Engine:
 def rates_alone(engine: Engine, *, generation: bool) -> Alone:
     """Each by itself, warm, chunk by chunk."""
     generated = engine.generate(batch_of(CHUNK, 0, generation))
-    began = time.perf_counter()
-    for seed in range(_CHUNKS):
-        generated = engine.generate(batch_of(CHUNK, seed, generation))
-    computed = time.perf_counter()
-    for _ in range(_CHUNKS):
-        encode_part(part_table(samples_of(generated)))
-    written = time.perf_counter()
+    return Alone(
+        engine=_rate(lambda seed: engine.generate(batch_of(CHUNK, seed, generation))),
+        writer=_rate(lambda _: encode_part(part_table(samples_of(generated)))),
+    )
+
+
+def _rate(make: Callable[[int], object]) -> Rate:
+    """Of what makes a chunk, given its number."""
+    make(0)
+    began, worked = time.perf_counter(), time.process_time()
+    for number in range(_CHUNKS):
+        make(number)
     samples = _CHUNKS * CHUNK
-    return Alone(samples / (computed - began), samples / (written - computed))
+    seconds, processor = time.perf_counter() - began, time.process_time() - worked
+    return Rate(samples / seconds, 1e3 * processor / samples)
 
 
 def samples_of(generated: Generated) -> Samples:

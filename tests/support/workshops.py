@@ -14,17 +14,18 @@ from worker.tasks.posting import posted
 
 
 def workshop(
-    database_url: str, storage_url: str, owner: str = "workshop", lease: timedelta = LEASE
+    database_url: str, storage_url: str, bench: Bench | None = None, lease: timedelta = LEASE
 ) -> AbstractContextManager[None]:
-    """Artifacts are made in the block."""
+    """Artifacts are made in the block, at a bench that may be another."""
 
     def opened() -> Workshop:
         return Workshop(
             database=async_engine(database_url),
             database_url=database_url,
             storage=open_storage(storage_url),
-            bench=Bench(Place(storage_url, Credentials())),
-            owner=owner,
+            bench=bench or Bench(Place(storage_url, Credentials())),
+            aside=Bench(Place(storage_url, Credentials())),
+            owner="workshop",
             lease=lease,
         )
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import subprocess
+import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
 
-from worker.artifacts.child import Place, Progress, work
+from worker.artifacts.child import Place, Progress
 from worker.artifacts.order import Order, Outcome
 
 _DIED = "The process that made it ended with status {}: it may have needed more memory than there is."
@@ -19,16 +21,17 @@ class Bench:
     """One process, which stays warm between two orders; one order at a time."""
 
     place: Place
-    _child: SpawnProcess | None = None
+    _child: subprocess.Popen[bytes] | None = None
     _pipe: Connection | None = None
 
     def order(self, order: Order) -> None:
         """Have it made; a process is started where there is none."""
-        if self._child is None or not self._child.is_alive():
+        if self._child is None or self._child.poll() is not None:
             self.end()
             self._start()
         assert self._pipe is not None
-        self._pipe.send(order)
+        with suppress(BrokenPipeError):  # it died since: whoever listens hears of it
+            self._pipe.send(order)
 
     def hear(self, patience: timedelta) -> Progress | Outcome | None:
         """What it says next, for so long; the newest progress where it said more. Blocks: for a thread."""
@@ -52,15 +55,14 @@ class Bench:
         if child is None:
             return None
         child.kill()
-        child.join()
-        status = child.exitcode
-        child.close()
-        return status
+        return child.wait()
 
     def _start(self) -> None:
-        # Never a fork: threads of ours hold locks.
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._child = context.Process(target=work, args=(theirs, self.place), name="artifacts", daemon=True)
-        self._child.start()
-        theirs.close()  # so that its end is heard of
+        """A program of its own, not one of `multiprocessing`, which loads all that its parent began with."""
+        self._pipe, theirs = Pipe()
+        with theirs:  # closed here, so that its end is heard of
+            end = theirs.fileno()
+            command = [sys.executable, "-m", "worker.artifacts", str(end)]
+            self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[end])
+        with suppress(BrokenPipeError):
+            self._pipe.send(self.place)

@@ -41,14 +41,18 @@ class Progress:
     done: int
 
 
-def work(orders: Connection, place: Place) -> None:
-    """Make what is ordered, one after the other, until the other end of the pipe is closed."""
+def work(orders: Connection) -> None:
+    """Make what is ordered, one after the other, until the other end of the pipe is closed.
+
+    What comes first over the pipe is the place: the keys of a storage belong into no list of processes.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal; whoever started us ends us
     os.nice(_NICENESS)
-    storage = open_storage(place.url, place.credentials)
     making = importlib.import_module("worker.artifacts.making")
     # Nobody is there any more: there is nothing left to do.
     with suppress(EOFError, BrokenPipeError):
+        place: Place = orders.recv()
+        storage = open_storage(place.url, place.credentials)
         while True:
             order: Order = orders.recv()
             orders.send(_made(making.make, order, storage, orders))

@@ -18,6 +18,7 @@ from shared.results.forms.form import latents_of
 from shared.results.forms.recognition import classes_of, probabilities_column
 from shared.results.part import COUNTS, CUSTOM_ID, latent_column
 from worker.artifacts.columns import Categories, Compressed, Rows, Texts, folder, mark, table, value
+from worker.artifacts.room import require_room
 from worker.artifacts.source import Source, metadata_and_ids, sample_names
 
 MEDIA_TYPE, SUFFIX = "application/x-hdf5", ".h5ad"
@@ -25,15 +26,21 @@ MEDIA_TYPE, SUFFIX = "application/x-hdf5", ".h5ad"
 _SPARSE_BELOW = 0.4
 # Pieces that a part fills only in part are packed once.
 _CACHE = 64 << 20
+# HDF5 takes its process down where a disk is full: there must be room for what it has not written yet.
+_MARGIN = 2 * _CACHE
 _INDEX, _GENE = "sample", "ensembl_id"
 
 
 def write_h5ad(source: Source, path: Path) -> None:
-    """Hold one part at most; whether X is sparse is decided by the first one."""
+    """Hold one part at most; whether X is sparse is decided by the first one.
+
+    Raises SetupError where there may be no room for the next part.
+    """
     with h5py.File(path, "w", libver=("v108", "v110"), rdcc_nbytes=_CACHE) as file:
         mark(file, "anndata", "0.1.0")
         data: _Open | None = None
         for part in source.parts():
+            require_room(path.parent, part.nbytes + _MARGIN)
             data = data or _Open(file, source, part)
             data.add(part)
         if data is not None:

@@ -1,6 +1,6 @@
 """Makes one artifact: reads the parts, writes a file on local disk, and stores it. Knows no rows.
 
-Loads h5py and SciPy: only the process that makes artifacts imports this.
+Loads h5py, and SciPy where it is needed: only the process that makes artifacts imports this.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -26,8 +27,8 @@ from shared.results.stored import read_part
 from shared.storage.port import Storage
 from worker.artifacts import h5ad, mtx, parquet
 from worker.artifacts.order import Order, Outcome
+from worker.artifacts.room import told_when_full
 from worker.artifacts.source import Source
-from worker.artifacts.summary import summarise
 
 Tell = Callable[[int], None]  # how many samples were gone through
 _READ_AT_ONCE = 4 << 20
@@ -54,9 +55,10 @@ _EXPORTS: Mapping[str, tuple[Callable[[Source, Path], None], _Kind]] = {
 def make(order: Order, storage: Storage, tell: Tell) -> Outcome:
     """Make it and store it under the order's token.
 
-    Raises InvalidInput where it cannot be made as it was asked for, ResultDamaged, StorageUnavailable.
+    Raises InvalidInput where it cannot be made as it was asked for, SetupError where there is no room for it,
+    ResultDamaged, StorageUnavailable.
     """
-    with tempfile.TemporaryDirectory(prefix="genequeue-") as folder:
+    with told_when_full(), tempfile.TemporaryDirectory(prefix="genequeue-") as folder:
         path = Path(folder) / "artifact"
         kind = _write(order, storage, path, tell)
         key = f"{result_prefix(order.job_id)}/artifact-{order.artifact_id}-{order.token}{kind.suffix}"
@@ -71,8 +73,7 @@ def _write(order: Order, storage: Storage, path: Path, tell: Tell) -> _Kind:
         case ArtifactKind.EXPORT:
             return _export(order, storage, path, tell)
         case ArtifactKind.SUMMARY:
-            path.write_bytes(summarise(_source(order, storage, Selection(), tell), order.samples))
-            return _JSON
+            return _summarise(order, storage, path, tell)
         case ArtifactKind.COMPARISON:
             return _compare(order, storage, path, tell)
         case ArtifactKind.GENE_MAJOR:
@@ -89,12 +90,17 @@ def _export(order: Order, storage: Storage, path: Path, tell: Tell) -> _Kind:
     return kind
 
 
+def _summarise(order: Order, storage: Storage, path: Path, tell: Tell) -> _Kind:
+    source = _source(order, storage, Selection(), tell)
+    path.write_bytes(_loaded("summary").summarise(source, order.samples))
+    return _JSON
+
+
 def _compare(order: Order, storage: Storage, path: Path, tell: Tell) -> _Kind:
     a, b = (Group.from_json(order.request[name]) for name in "ab")
     columns = dict.fromkeys((COUNTS, *a.columns, *b.columns))
     source = _source(order, storage, Selection(columns=tuple(columns)), tell)
-    # SciPy's statistics take longer to load than all the rest, and most processes compare nothing.
-    comparison = importlib.import_module("worker.artifacts.comparison")
+    comparison = _loaded("comparison")
     found = comparison.compare(source, a, b)
     if order.request["form"] == "parquet":
         comparison.write_comparison(found, source, path)
@@ -112,6 +118,11 @@ def _turn(order: Order, storage: Storage, path: Path, tell: Tell) -> _Kind:
             writer.add(part)
         writer.close()
     return _GENES
+
+
+def _loaded(name: str) -> Any:
+    """A module that stands on SciPy, which takes longer to load than all the rest; most files need none."""
+    return importlib.import_module(f"worker.artifacts.{name}")
 
 
 def _source(order: Order, storage: Storage, selection: Selection, tell: Tell) -> Source:

@@ -17,16 +17,13 @@ from pathlib import Path
 
 import numpy as np
 import orjson
-import pyarrow as pa
-from numpy.typing import NDArray
-from pyarrow import csv as arrow_csv
 
 from shared.results.forms.form import metadata_of
+from worker.artifacts.coordinates import lines
 from worker.artifacts.source import Source, sample_names
 
 MEDIA_TYPE, SUFFIX = "application/zip", ".mtx.zip"
 _LEVEL = 1
-_PLAIN = arrow_csv.WriteOptions(include_header=False, delimiter=" ", quoting_style="none")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # equal results give equal archives
 
 
@@ -59,17 +56,12 @@ def _write_samples(
             metadata.write(_lines([("barcode", *fields)]))
         barcodes.write(_lines((name,) for name in names))
         metadata.write(_lines(zip(names, *(part.column(name).to_pylist() for name in fields), strict=True)))
-        stored += _write_counts(body, source.counts(part), samples)
+        counts = source.counts(part)
+        for of_sample in lines(counts, samples + 1):
+            body.write(of_sample)
+        stored += int(np.count_nonzero(counts))
         samples += part.num_rows
     return samples, stored
-
-
-def _write_counts(body: gzip.GzipFile, counts: NDArray[np.int32], first: int) -> int:
-    """A line for each count that is not zero: gene and sample, from 1 on, and the count."""
-    rows, genes = np.nonzero(counts)
-    columns = (genes + 1, rows + (first + 1), counts[rows, genes])
-    arrow_csv.write_csv(pa.table(list(columns), names=["gene", "sample", "count"]), body, _PLAIN)
-    return len(rows)
 
 
 def _header(source: Source, samples: int, stored: int) -> bytes:

@@ -78,7 +78,7 @@ def _make_ready(session: Session, storage: Storage, job: Job, token: int) -> Non
         model_version=job.model_version,
         weights_sha256=job.weights_digest,
         vocabulary_sha256=job.model_digests.get("vocabulary"),
-        genes_sha256=job.model_digests.get("genes"),
+        genes_sha256=job.model_digests.get("genes_csv"),
         request_type=job.request_type,
         sampling_strategy=job.sampling_strategy,
         total_count=job.total_count,

@@ -22,8 +22,9 @@ from worker.generation.write import write_part
 
 log = structlog.get_logger()
 
-# Chunks encoded at once; twice as many may wait in memory for it.
-_WRITERS = 2
+# Groups of chunks that are stored at once, and how many are in memory with those that wait for it: one more is
+# enough to keep the writers busy.
+_WRITERS, _IN_HAND = 2, 3
 # Small chunks are completed in one transaction: so many at once, and so many samples.
 _CHUNKS_TOGETHER, _SAMPLES_TOGETHER = 16, 64
 
@@ -57,7 +58,7 @@ class Writers:
     def __init__(self, plugs: Plugs, setbacks: Setbacks) -> None:
         self._plugs, self._setbacks = plugs, setbacks
         self._threads = ThreadPoolExecutor(_WRITERS, thread_name_prefix="writer")
-        self._room = threading.BoundedSemaphore(2 * _WRITERS)
+        self._room = threading.BoundedSemaphore(_IN_HAND)
         self._counting = threading.Lock()
         self.stored = 0
 
@@ -69,9 +70,9 @@ class Writers:
 
     def wait(self) -> None:
         """Until nothing is in hand."""
-        for _ in range(2 * _WRITERS):
+        for _ in range(_IN_HAND):
             self._room.acquire()
-        for _ in range(2 * _WRITERS):
+        for _ in range(_IN_HAND):
             self._room.release()
 
     def close(self) -> None:

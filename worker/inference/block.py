@@ -50,6 +50,7 @@ class BlockRunner:
         self._expected = torch.zeros(self._rows, self._width, device=device)
         self._tile_rows = max(1, min(self._rows, layout.tile_elements // self._width))
         self._sampler = CountSampler(self._tile_rows, self._width, device)
+        self._said: tuple[Tensor, Condition] | None = None
 
     @torch.inference_mode()
     def run(self, block: Block, counts: NDArray[np.int32], latents: NDArray[np.float32], to: Indices) -> None:
@@ -65,8 +66,20 @@ class BlockRunner:
             counts[to[rows]] = tile[:, : self._network.num_genes].cpu().numpy()
 
     def _condition(self, block: Block) -> Condition:
-        """What network and references say of each condition; noise has the width of the padded genes."""
-        membership, size = block.tokens.membership, self._layout.condition_rows
+        """What network and references say of each condition; noise has the width of the padded genes.
+
+        What the network said last is kept where it is little: neighbouring blocks often share a condition.
+        """
+        membership = block.tokens.membership
+        if self._said is not None and torch.equal(self._said[0], membership):
+            condition = self._said[1]
+        else:
+            condition = self._ask_network(membership)
+            self._said = (membership, condition) if len(membership) <= self._layout.condition_rows else None
+        return condition if block.conditioning is None else block.conditioning.of(condition)
+
+    def _ask_network(self, membership: Tensor) -> Condition:
+        size = self._layout.condition_rows
         parts = [
             self._network.condition(Tokens(_filled(membership[start : start + size], size)))
             for start in range(0, len(membership), size)
@@ -77,8 +90,7 @@ class BlockRunner:
         }
         check_finite(columns["noise_sd"], "noise levels")
         columns["noise_sd"] = pad(columns["noise_sd"], (0, self._width - self._network.num_genes))
-        condition = Condition(**columns)
-        return condition if block.conditioning is None else block.conditioning.of(condition)
+        return Condition(**columns)
 
     def _draw_latent(self, block: Block, condition: Condition) -> Tensor:
         """Latents [rows, dimensions]: draws from their Gaussian, or its mean for deterministic samples.

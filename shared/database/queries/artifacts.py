@@ -11,7 +11,19 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Delete, Executable, Select, and_, delete, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Delete,
+    Executable,
+    Select,
+    and_,
+    delete,
+    func,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import ReturningUpdate
 
@@ -79,11 +91,16 @@ def all_of_job(job_id: UUID) -> Select[Artifact]:
     return select(Artifact).where(Artifact.job_id == job_id).order_by(Artifact.created_at)
 
 
-def take(owner: str, lease: timedelta, max_attempts: int) -> ReturningUpdate[Artifact]:
-    """Begin an attempt of the artifact that waits longest: one that is asked for, or whose maker died."""
+def take(
+    owner: str, lease: timedelta, max_attempts: int, largest: int | None = None
+) -> ReturningUpdate[Artifact]:
+    """Begin an attempt of the artifact that waits longest: one that is asked for, or whose maker died.
+
+    It has `largest` samples at most, if that is given.
+    """
     waiting = (
         select(Artifact.id)
-        .where(_free(), Artifact.attempts < max_attempts)
+        .where(_free(), Artifact.attempts < max_attempts, Artifact.total <= largest if largest else true())
         .order_by(Artifact.created_at)
         .limit(1)
         .with_for_update(skip_locked=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -60,11 +60,6 @@ def save_events(kind: EventKind, happened: Iterable[Happened]) -> Saving:
 def events_of_job(job_id: UUID, after: int = 0) -> Select[Event]:
     """What happened to a job after an event number, in order."""
     return select(Event).where(Event.job_id == job_id, Event.number > after).order_by(Event.number)
-
-
-def event_numbers(job_ids: Collection[UUID]) -> Select[UUID, int, str]:
-    """Of these jobs: id, number of the newest event, state."""
-    return select(Job.id, Job.events, Job.state).where(Job.id.in_(job_ids))
 
 
 def event(job: CTE, number: Number, kind: EventKind, data: ColumnElement[Any]) -> CTE:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Executable, Select, or_, select
+from sqlalchemy import ARRAY, Executable, Integer, Select, bindparam, func, or_, select
 
 from shared.database.tables import Chunk, Job, JobInput
-from shared.jobs.states import ChunkState
+from shared.jobs.states import FINAL_JOB_STATES, ChunkState
 
 
 def job_of_workspace(job_id: UUID, workspace_id: int) -> Select[Job]:
@@ -19,6 +20,24 @@ def job_of_workspace(job_id: UUID, workspace_id: int) -> Select[Job]:
 def job_by_id(job_id: UUID) -> Select[Job]:
     """A job, whoever owns it: for signed links and workers."""
     return select(Job).where(Job.id == job_id)
+
+
+def changed_jobs(known: Sequence[tuple[UUID, int | None]]) -> tuple[Select[Job], dict[str, Any]]:
+    """A statement and its parameters: of jobs by id, those that are over or have other events than is known.
+
+    That is the number of the newest one; where it is None, a job counts only once it is over.
+    """
+    return _CHANGED, {"ids": [job_id for job_id, _ in known], "numbers": [number for _, number in known]}
+
+
+def _changed() -> Select[Job]:
+    ids, numbers = bindparam("ids", type_=ARRAY(Job.id.type)), bindparam("numbers", type_=ARRAY(Integer))
+    known = func.unnest(ids, numbers).table_valued("id", "number").render_derived("known")
+    changed = or_(Job.state.in_(FINAL_JOB_STATES), Job.events != known.c.number)
+    return select(Job).join_from(known, Job, Job.id == known.c.id).where(changed)
+
+
+_CHANGED = _changed()
 
 
 def inputs_of_job(job_id: UUID) -> Select[JobInput]:

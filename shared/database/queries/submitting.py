@@ -20,6 +20,7 @@ from sqlalchemy import (
     insert,
     inspect,
     literal,
+    literal_column,
     select,
 )
 from sqlalchemy import column as sql_column
@@ -63,6 +64,8 @@ _UNSAID: Mapping[str, Any] = {
     "model_digests": {},
     "reproduces_id": None,
 }
+# What the clock of the database turns into times.
+_APART = ("deadline", "cancel_after", "kept_for")
 _OF_INPUT = ("position", "first_sample", "num_samples", "conditions", "placements", "custom_id")
 _OF_CHUNK = ("position", "first_sample", "num_samples")
 # What a chunk repeats of its job.
@@ -77,7 +80,9 @@ def save_whole(
     `values` are the job's columns, with `kept_for` and `cancel_after`, which count from now by the clock of
     the database; the earlier of `deadline` and `cancel_after` holds. Rows are keyed by attribute.
     """
-    return _WHOLE, {**_UNSAID, **values, "inputs": _sent(inputs), "chunks": list(chunks)}
+    said = {**_UNSAID, **values}
+    apart = {name: said.pop(name) for name in _APART}
+    return _WHOLE, {**apart, "job": [said], "inputs": _sent(inputs), "chunks": list(chunks)}
 
 
 def save_inputs(job_id: object, inputs: Iterable[Mapping[str, Any]]) -> Insert:
@@ -106,21 +111,26 @@ def _recordset(kind: type[Table], sent: ColumnElement[Any], attributes: Sequence
     """Rows that travel as one JSON parameter, whatever their number; Postgres takes them apart."""
     columns = [inspect(kind).columns[attribute] for attribute in attributes]
     typed = [sql_column(column.name, column.type) for column in columns]
-    return func.jsonb_to_recordset(sent).table_valued(*typed).render_derived(with_types=True)
+    rows = func.jsonb_to_recordset(sent).table_valued(*typed)
+    return rows.render_derived(name=f"sent_{kind.__tablename__}", with_types=True)
 
 
 def _job() -> CTE:
     """The job's row; none where it was saved before."""
-    columns = inspect(Job).columns
-    values: dict[str, ColumnElement[Any]] = {
-        name: bindparam(name, type_=columns[name].type) for name in _OF_JOB
-    }
-    deadline = bindparam("deadline", type_=columns["deadline"].type)
+    row = _recordset(Job, bindparam("job", type_=JSONB), _OF_JOB)
+    deadline = bindparam("deadline", type_=inspect(Job).columns["deadline"].type)
     # LEAST passes over what is null: a job without a deadline has none.
-    values["deadline"] = func.least(deadline, func.now() + bindparam("cancel_after", type_=Interval))
-    values["expires_at"] = func.now() + bindparam("kept_for", type_=Interval)
-    statement = insert_or_not(_table(Job)).values(events=1, **values)
-    return statement.on_conflict_do_nothing(index_elements=["id"]).returning(*RETOLD).cte("job")
+    ends = func.least(deadline, func.now() + bindparam("cancel_after", type_=Interval))
+    expires = func.now() + bindparam("kept_for", type_=Interval)
+    names = [*_names(Job, _OF_JOB), "events", "deadline", "expires_at"]
+    # Not column by column: psycopg keeps what it made of a statement up to 4 kB only.
+    chosen = select(literal_column(f"{row.name}.*"), literal(1), ends, expires).select_from(row)
+    statement = insert_or_not(_table(Job)).from_select(names, chosen)
+    return (
+        statement.on_conflict_do_nothing(index_elements=["id"])
+        .returning(*RETOLD, Job.lane, Job.model_version)
+        .cte("job")
+    )
 
 
 def _rows(
@@ -128,8 +138,7 @@ def _rows(
 ) -> CTE:
     """Rows of a table that belong to the job; `of_job` is what they repeat of it."""
     rows = _recordset(kind, bindparam(parameter, type_=JSONB), attributes)
-    repeated = [bindparam(name, type_=inspect(kind).columns[name].type) for name in of_job]
-    chosen = select(job.c.id, *repeated, *rows.c).join_from(job, rows, literal(True))
+    chosen = select(job.c.id, *(job.c[name] for name in of_job), *rows.c).join_from(job, rows, literal(True))
     names = ["job_id", *_names(kind, (*of_job, *attributes))]
     return insert(_table(kind)).from_select(names, chosen).cte(f"saved_{parameter}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +17,14 @@ from shared.database.tables import Upload
 def save_upload(values: Mapping[str, Any], lifetime: timedelta) -> ReturningInsert[Upload]:
     """A new upload, of which nothing is there yet."""
     return insert(Upload).values(**values, expires_at=func.now() + lifetime).returning(Upload)
+
+
+def kept_uploads(workspace_id: int) -> Select[int, int, datetime]:
+    """How many uploads a workspace keeps, their bytes as announced, and when the next of them is over."""
+    size = func.coalesce(func.sum(Upload.length), 0)
+    return select(func.count(), size, func.min(Upload.expires_at)).where(
+        Upload.workspace_id == workspace_id, Upload.expires_at >= func.now()
+    )
 
 
 def upload_of_workspace(upload_id: UUID, workspace_id: int) -> Select[Upload, bool]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import product
@@ -13,18 +13,17 @@ import orjson
 
 from shared.errors import Fault, QueryRejected
 from shared.queries import inputs as input_rules
-from shared.queries.faults import key_path, listed, meant, shown
+from shared.queries.faults import listed, meant, shown
 from shared.queries.forms import FORMS
 from shared.queries.input_values import CUSTOM_ID, METADATA, NUM_SAMPLES
 from shared.queries.requests import RequestType
 from shared.queries.rules import ModelRules
+from shared.sheets.forms.combination import Combination, Lists, Steps, fault_at
 from shared.sheets.row import Row
 
 DESIGN, EXCLUDE = "design", "exclude"
 _PREFIX, _DIGITS = "design-", 16
 _SHAPE = 'Write an object of lists, such as {"sex": ["male", "female"]}, or a list of such objects.'
-
-Values = Mapping[str, Sequence[object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ class Design:
     A combination that holds all the pairs of an entry of `exclude` is left out, and has no number.
     """
 
-    designs: tuple[Values, ...]
+    designs: tuple[Lists, ...]
     exclude: tuple[Mapping[str, object], ...]
     num_samples: object
 
@@ -46,12 +45,12 @@ class Design:
             said = f"A design has no counts, which {rules.public_id} needs; query {rules.model_id}."
             raise QueryRejected((Fault(DESIGN, said),))
         designs = written if isinstance(written, list) else [written]
-        places = [DESIGN if designs is not written else f"{DESIGN}[{index}]" for index in range(len(designs))]
-        read = [_values(each, place, faults) for each, place in zip(designs, places, strict=True)]
+        steps = [(DESIGN,) if designs is not written else (DESIGN, index) for index in range(len(designs))]
+        read = [_lists(each, place, faults) for each, place in zip(designs, steps, strict=True)]
         if not designs:
             faults.append(Fault(DESIGN, f"An empty list is sent. {_SHAPE}"))
         left_out = _excluded(exclude, faults)
-        number = sum(prod(map(len, values.values())) for values in read)
+        number = sum(prod(map(len, lists.values.values())) for lists in read)
         if number > rules.limits.inputs and not faults:
             said = input_rules.too_many_inputs(number, rules.limits)
             faults.append(Fault(DESIGN, f"Before anything is excluded, {said}"))
@@ -62,16 +61,16 @@ class Design:
     def rows(self) -> Iterator[Row]:
         """The combinations, as inputs."""
         number = 0
-        for values in self.designs:
-            for combination in product(*values.values()):
+        for lists in self.designs:
+            for ordinal, combination in enumerate(product(*lists.values.values())):
                 metadata = {
                     name: value
-                    for name, value in zip(values, combination, strict=True)
+                    for name, value in zip(lists.values, combination, strict=True)
                     if value is not None and value != ""
                 }
                 if not any(_holds(metadata, entry) for entry in self.exclude):
                     item = {METADATA: metadata, NUM_SAMPLES: self.num_samples, CUSTOM_ID: stable_id(metadata)}
-                    yield Row(number, number + 1, item)
+                    yield Row(number, number + 1, item, origin=Combination(lists, ordinal))
                     number += 1
 
 
@@ -86,25 +85,26 @@ def stable_id(metadata: Mapping[str, object]) -> str:
     return _PREFIX + digest[:_DIGITS]
 
 
-def _values(written: object, place: str, faults: list[Fault]) -> Values:
+def _lists(written: object, steps: Steps, faults: list[Fault]) -> Lists:
     if not isinstance(written, Mapping) or not written:
         said = "An empty object" if isinstance(written, Mapping) else shown(written)
-        faults.append(Fault(place, f"{said} is sent. {_SHAPE}"))
-        return {}
+        faults.append(fault_at(steps, f"{said} is sent. {_SHAPE}"))
+        return Lists.read(steps, {})
     fields = FORMS[RequestType.BASELINE].fields
-    values: dict[str, Sequence[object]] = {}
     for name, given in written.items():
-        path = key_path(place, name)
-        listed_values = given if isinstance(given, list) else [given]
+        said = ""
         if name not in fields:
             hint = meant(name, fields) or f" The fields are {listed(fields)}."
-            faults.append(Fault(path, f"There is no metadata field {shown(name)}.{hint}"))
-        elif not listed_values:
-            faults.append(Fault(path, "An empty list leaves no combination; remove it, or write null in it."))
-        elif any(isinstance(each, list | Mapping) for each in listed_values):
-            faults.append(Fault(path, "A list or an object stands among the values; write texts or numbers."))
-        values[str(name)] = listed_values
-    return values
+            said = f"There is no metadata field {shown(name)}.{hint}"
+        elif given == []:
+            said = "An empty list leaves no combination; remove it, or write null in it."
+        elif isinstance(given, Mapping) or (
+            isinstance(given, list) and any(isinstance(each, list | Mapping) for each in given)
+        ):
+            said = "A list or an object stands among the values; write texts or numbers."
+        if said:
+            faults.append(fault_at((*steps, str(name)), said))
+    return Lists.read(steps, written)
 
 
 def _excluded(exclude: object, faults: list[Fault]) -> tuple[Mapping[str, Any], ...]:

@@ -127,6 +127,8 @@ def test_a_result_has_the_genes_of_the_version_that_answered_also_when_it_was_re
         result = lab.result(job_id)
         assert result["model_version"] == version
         assert len(result["gene_order"]) == GENES[version]  # type: ignore[arg-type]
+        table = lab.api.get(f"/api/model-queries/{job_id}/genes").text.splitlines()
+        assert len(table) == GENES[version] + 1
 
 
 def test_a_removed_model_takes_no_queries_and_its_jobs_go_on(lab: Lab) -> None:

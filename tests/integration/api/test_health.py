@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from tests.integration.api.conftest import Serve
 from tests.support.api import Service, serving, settings_for
@@ -38,7 +39,9 @@ def test_without_a_database_it_starts_and_says_what_is_missing(models_dir: Path,
         answer = httpx.get(f"{url}/health/ready")
         assert answer.status_code == 503
         checks = answer.json()["checks"]
-        assert checks.pop("database") == "The database does not answer now. Try again in a few seconds."
+        assert (
+            checks.pop("database") == "The database does not answer now. The log of this process says more."
+        )
         assert set(checks.values()) == {"ok"}
         refused = httpx.get(f"{url}/api/models", headers={"Authorization": "Bearer gq_any"})
         assert refused.status_code == 503
@@ -50,12 +53,16 @@ def test_without_a_database_it_starts_and_says_what_is_missing(models_dir: Path,
 def test_not_ready_without_its_storage(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "k")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
-    with serve(storage_url="s3://bucket/?endpoint=http://127.0.0.1:1") as api:
+    with serve(storage_url="s3://inner/?endpoint=http://127.0.0.1:1") as api, capture_logs() as logged:
         answer = httpx.get(f"{api.url}/health/ready", timeout=10)
         assert answer.status_code == 503
         checks = answer.json()["checks"]
         assert checks["database"] == "ok"
-        assert "storage" in checks["storage"]
+        assert checks["storage"] == "The storage does not answer now. The log of this process says more."
+        assert "inner" not in answer.text, "where it is stays in the log"
+    (line,) = [line for line in logged if line["event"] == "health.no_answer"]
+    assert line["dependency"] == "storage"
+    assert "s3://inner" in line["error"] or "after 4.0 s" in line["error"]
 
 
 def test_not_ready_when_the_models_are_gone(serve: Serve, tmp_path: Path) -> None:

@@ -284,11 +284,34 @@ def test_a_design_that_is_none_is_refused_at_its_place(api: Service, design: Any
     assert [fault["path"] for fault in answer.json()["errors"]] == [path]
 
 
-def test_a_combination_with_a_bad_value_is_a_bad_row(api: Service) -> None:
-    design = {"tissue_ontology_id": TISSUES, "sex": ["male", "femal"]}
-    answer = api.predict({"sampling_strategy": "mean estimation", "design": design})
-    found = [(fault["line"], fault["pointer"]) for fault in answer.json()["errors"]]
-    assert found == [(2, "/metadata/sex"), (4, "/metadata/sex")]
+def test_a_bad_value_of_a_design_is_told_once_and_its_combinations_are_bad_rows(api: Service) -> None:
+    tissues = [*TISSUES, "UBERON:1"]
+    query = {
+        "sampling_strategy": "mean estimation",
+        "design": {"tissue_ontology_id": tissues, "sex": ["male", "femal"]},
+        "exclude": [{"tissue_ontology_id": LIVER, "sex": "femal"}],
+    }
+    answer = api.predict(query)
+    said = answer.json()
+    assert answer.status_code == 422
+    assert [(fault["path"], fault["pointer"], "line" in fault) for fault in said["errors"]] == [
+        ("design.sex[1]", "/design/sex/1", False),
+        (f"design.tissue_ontology_id[{len(TISSUES)}]", f"/design/tissue_ontology_id/{len(TISSUES)}", False),
+    ]
+    spoils = len(TISSUES)  # and one more tissue, without one that is excluded
+    assert [fault["message"][fault["message"].find("It spoils") :] for fault in said["errors"]] == [
+        f"It spoils {spoils} combinations.",
+        "It spoils 2 combinations.",
+    ]
+    assert said["rejected_rows"] == spoils + 1
+    lines = [json.loads(line) for line in httpx.get(said["report"]).text.splitlines()]
+    assert [line["pointer"] for line in lines] == [fault["pointer"] for fault in said["errors"]]
+    kept = accepted(api.predict({**query, "on_error": "skip"}))
+    assert [row.metadata for row in rows_of(api, kept)] == [
+        {"tissue_ontology_id": tissue, "sex": "male"} for tissue in TISSUES
+    ]
+    failed = api.get(f"/api/model-queries/{kept}").json()["failures"]
+    assert len(failed) == spoils + 1
 
 
 def test_rows_have_one_source(api: Service) -> None:

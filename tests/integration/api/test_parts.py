@@ -222,7 +222,7 @@ def test_of_a_part_that_is_not_there_nothing_is_sent(api: Service) -> None:
 def test_parts_of_other_workspaces_and_of_what_failed_are_not_listed(api: Service) -> None:
     job_id = api.finished(2)
     theirs = api.new_key("parts of others")
-    for path in ("parts", "manifest"):
+    for path in ("parts", "manifest", "genes"):
         assert api.get(f"/api/model-queries/{job_id}/{path}", key=theirs).status_code == 404
     failed = api.submit(2)
     assert api.get(f"/api/model-queries/{failed}/manifest").status_code == 409
@@ -256,10 +256,27 @@ def test_where_clients_reach_the_storage_they_fetch_from_there(serve: Serve, ser
         fetched = httpx.get(only["url"])
         assert (fetched.status_code, hashlib.sha256(fetched.content).hexdigest()) == (200, only["sha256"])
         assert httpx.get(only["url"], headers={"Range": "bytes=0-3"}).content == b"PAR1"
+        assert link_to_a_made_file(api, b"made").startswith(f"{outside}/")
     with serve(**given) as api:
+        assert link_to_a_made_file(api, b"made").startswith(f"{api.url}/api/downloads/")
         (only,) = listed(api, api.finished(3))["parts"]
         assert only["url"].startswith(f"{api.url}/api/downloads/")
         assert hashlib.sha256(httpx.get(only["url"]).content).hexdigest() == only["sha256"]
+
+
+def link_to_a_made_file(api: Service, content: bytes) -> str:
+    """The link that the API gives to a file of a result; it leads to these bytes."""
+    job_id = api.finished(1)
+    key = f"results/{job_id}/made.parquet"
+    api.storage.put(key, content)
+    with transaction(api.engine) as session:
+        session.add(
+            Artifact(job_id=job_id, kind="export", request={}, digest="d", state="ready", key=key, bytes=4)
+        )
+    (made,) = api.get(f"/api/model-queries/{job_id}/artifacts").json()["artifacts"]
+    link: str = made["links"]["download"]
+    assert httpx.get(link).content == content
+    return link
 
 
 def test_a_manifest_is_the_stored_bytes_under_a_signature(api: Service) -> None:
@@ -282,6 +299,21 @@ def test_a_manifest_is_the_stored_bytes_under_a_signature(api: Service) -> None:
         f"/api/model-queries/{job_id}/manifest", headers={"If-None-Match": answer.headers["etag"]}
     )
     assert (again.status_code, again.content) == (304, b"")
+
+
+def test_genes_are_sent_as_the_manifest_signs_them(api: Service) -> None:
+    job_id = api.finished(2)
+    answer = api.get(f"/api/model-queries/{job_id}/genes")
+    signed = api.get(f"/api/model-queries/{job_id}/manifest").json()["genes_sha256"]
+    assert hashlib.sha256(answer.content).hexdigest() == signed
+    assert (answer.headers["repr-digest"], answer.headers["etag"]) == (
+        digest_header(answer.content),
+        f'"{signed}"',
+    )
+    head, first, *_ = answer.text.splitlines()
+    assert (head, first) == ("ensembl_id,symbol,biotype,length", "ENSG00000000001,GENE1,protein_coding,1000")
+    again = {"If-None-Match": answer.headers["etag"]}
+    assert api.get(f"/api/model-queries/{job_id}/genes", headers=again).status_code == 304
 
 
 def read_signature(header: str) -> tuple[bytes, str]:

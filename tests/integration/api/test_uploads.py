@@ -11,6 +11,7 @@ import time
 from base64 import b64encode
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -334,6 +335,42 @@ def test_what_was_given_up_is_removed(api: Service) -> None:
     assert (answer.status_code, answer.headers["tus-resumable"]) == (204, "1.0.0")
     assert api.storage.keys(upload_prefix(id_of(path))) == []
     assert send(api, path, 2, b"23").status_code == 404
+
+
+def test_a_workspace_keeps_so_many_uploads_and_so_many_bytes_of_them(serve: Serve) -> None:
+    """Whole ones too; what was ended or is over takes no room, nor does what other workspaces keep."""
+    with serve(workspace_uploads=3, workspace_upload_bytes=100) as api:
+        first, whole, _ = begin(api, 60), begin(api, 4), begin(api, 0)
+        assert send(api, whole, 0, b"0123").status_code == 204
+        let_it_wait(api, first, "1 h")
+        full = refused(api, 1)
+        assert "keeps 3 uploads already; the most is 3 (GENEQUEUE_WORKSPACE_UPLOADS)" in full
+        ends = row_of(api, first).expires_at.astimezone(UTC)
+        assert (
+            f"DELETE /api/uploads/<id>, or wait until the next is deleted, at {ends:%Y-%m-%d %H:%M} UTC"
+            in full
+        )
+        assert begin_as(api, api.new_key("with room of their own"), 100).status_code == 201
+        api.call("DELETE", whole, headers=TUS)
+        assert "2 uploads of 60 bytes; with the 41 of this one they would be more than 100" in refused(
+            api, 41
+        )
+        let_it_wait(api, first, "-1 s")
+        begin(api, 100)
+        limits = {limit["name"]: limit["value"] for limit in api.get("/api/limits").json()["limits"]}
+        assert (limits["workspace_uploads"], limits["workspace_upload_bytes"]) == (3, 100)
+
+
+def begin_as(api: Service, key: str, length: int) -> httpx.Response:
+    return api.call("POST", "/api/uploads", key=key, headers={**TUS, "Upload-Length": str(length)})
+
+
+def refused(api: Service, length: int) -> str:
+    """Why no upload of that length is begun; nothing of it is kept."""
+    answer = begin_as(api, api.key, length)
+    assert (answer.status_code, answer.json()["code"]) == (429, "uploads_full")
+    assert answer.headers["retry-after"] == "30"
+    return str(answer.json()["error"])
 
 
 def test_the_first_bytes_may_come_along(api: Service) -> None:

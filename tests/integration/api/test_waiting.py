@@ -95,7 +95,7 @@ def test_another_workspaces_query_is_not_waited_for(api: Service) -> None:
 
 
 def test_a_hundred_who_wait_hold_no_connection(serve: Serve) -> None:
-    """Two connections in all: whoever held one while waiting would lock the others out."""
+    """One connection in all: whoever held it while waiting would lock the others out."""
     with serve(database_pool_size=1) as api:
         job_id = api.submit(4)
         with ThreadPoolExecutor(100) as pool:

@@ -33,8 +33,11 @@ class Shop:
     storage_url: str
     job_id: UUID
 
-    def ask(self, kind: ArtifactKind = ArtifactKind.EXPORT, **request: Any) -> UUID:
-        """Ask for an artifact, a Parquet file of the whole result where nothing else is said."""
+    def ask(self, kind: ArtifactKind = ArtifactKind.EXPORT, samples: int = 4, **request: Any) -> UUID:
+        """Ask for an artifact, a Parquet file of the whole result where nothing else is said.
+
+        It is made of the same samples however many are announced.
+        """
         usual = {"form": "parquet", "selection": Selection().to_json()} if kind is ArtifactKind.EXPORT else {}
         genes = genes_key(self.job_id, "0" * 64)
         self.storage.put(
@@ -42,7 +45,7 @@ class Shop:
         )
         request = {**usual, **request, "genes": genes}
         with transaction(self.engine) as session:
-            session.execute(statements.ask(self.job_id, kind, request, str(request), 4))
+            session.execute(statements.ask(self.job_id, kind, request, str(request), samples))
             session.execute(statements.notify())
             found: UUID = session.scalars(statements.by_digest(self.job_id, str(request))).one().id
             return found

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import psutil
+import pytest
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from shared.database.engines import async_engine, async_transaction, transaction
 from shared.database.queries import artifacts as statements
@@ -19,12 +22,14 @@ from shared.jobs.artifacts import ArtifactKind
 from shared.results.manifest import RESULTS
 from shared.storage.objects import Credentials
 from tests.integration.artifacts.conftest import Shop
+from tests.support.disk import small_disk
 from tests.support.processes import is_alive, wait_until
 from tests.support.upkeep import environment_of, upkeep_worker
 from tests.support.workshops import workshop
 from worker.artifacts.bench import Bench
 from worker.artifacts.child import Place, Progress
-from worker.artifacts.order import Order, Outcome, order_of
+from worker.artifacts.order import Order, Outcome
+from worker.artifacts.wanted import order_of
 from worker.generation.retention import expire_results, sweep_results
 
 MINUTE, GONE = timedelta(minutes=1), timedelta(seconds=-1)
@@ -45,6 +50,7 @@ async def order_for(database_url: str, artifact: Artifact) -> Order:
     async with async_transaction(engine) as session:
         order = await order_of(session, artifact)
     await engine.dispose()
+    assert order is not None
     return order
 
 
@@ -126,6 +132,55 @@ def test_a_damaged_part_fails_it_at_once_and_asking_later_makes_it_anew(
         wait_until(lambda: is_ready(shop, artifact_id), PATIENCE)
 
 
+@pytest.mark.parametrize("form", ["h5ad", "mtx", "parquet"])
+def test_a_disk_that_is_full_is_said_in_a_sentence(
+    shop: Shop, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    with small_disk(tmp_path / "disk", "4k") as disk:
+        if not disk.bounded:
+            pytest.skip("It takes the right to mount.")
+        monkeypatch.setenv("TMPDIR", str(disk.folder))
+        artifact_id = shop.ask(form=form)
+        with capture_logs() as logged, workshop(database_url, shop.storage_url):
+            wait_until(lambda: shop.look(artifact_id).state == "failed", PATIENCE)
+        assert list(disk.folder.iterdir()) == []
+    failed = shop.look(artifact_id)
+    assert "disk on which this server makes files is full" in (failed.error or "")
+    assert "TMPDIR" in (failed.error or "")
+    assert failed.attempts == 1
+    assert not [line for line in logged if line["log_level"] == "error"]
+
+
+class Endless(Bench):
+    """A bench at which nothing is ever finished."""
+
+    def order(self, order: Order) -> None:
+        """Takes it."""
+
+    def hear(self, patience: timedelta) -> None:
+        """Nothing."""
+        time.sleep(patience.total_seconds())
+
+
+def test_small_ones_are_made_beside_a_large_one_and_nothing_else_is(shop: Shop, database_url: str) -> None:
+    large = shop.ask(form="h5ad", samples=2_001)
+    small, other_large = shop.ask(samples=2_000), shop.ask(ArtifactKind.SUMMARY, samples=2_001)
+    with workshop(database_url, shop.storage_url, Endless(Place(shop.storage_url, Credentials()))):
+        wait_until(lambda: is_ready(shop, small), PATIENCE)
+        assert (shop.look(large).state, shop.look(other_large).state) == ("running", "queued")
+    assert (shop.look(large).state, shop.look(large).attempts) == ("queued", 0)
+
+
+def test_small_ones_are_made_in_one_process_after_the_other(shop: Shop, database_url: str) -> None:
+    """While nothing large is made, a second process would take memory and time to start for nothing."""
+    first = shop.ask(samples=2_000)
+    with workshop(database_url, shop.storage_url, Endless(Place(shop.storage_url, Credentials()))):
+        wait_until(lambda: shop.look(first).state == "running", PATIENCE)
+        second = shop.ask(ArtifactKind.SUMMARY)
+        time.sleep(1.5)  # longer than anybody waits before looking again
+        assert shop.look(second).state == "queued"
+
+
 def test_a_workshop_that_ends_gives_back_what_it_holds(shop: Shop, database_url: str) -> None:
     artifact_id = shop.ask()
     with workshop(database_url, shop.storage_url):
@@ -141,7 +196,7 @@ def test_a_process_that_is_killed_is_an_attempt_that_failed(shop: Shop, database
     order = asyncio.run(order_for(database_url, artifact))
     bench = Bench(Place(shop.storage_url, Credentials()))
     bench.order(order)
-    (child,) = [each for each in psutil.Process().children() if "spawn_main" in " ".join(each.cmdline())]
+    (child,) = [each for each in psutil.Process().children() if "worker.artifacts" in each.cmdline()]
     child.kill()
     said = hear(bench)
     assert said.again
@@ -156,6 +211,26 @@ def hear(bench: Bench) -> Outcome:
     while not isinstance(said, Outcome):
         said = bench.hear(MINUTE)
     return said
+
+
+def test_one_whose_result_is_deleted_once_it_is_taken_is_let_go_of(shop: Shop, database_url: str) -> None:
+    """The row is gone with the commit that takes it; whoever took it goes on with the next."""
+    gone, next_one = shop.ask(ArtifactKind.SUMMARY), shop.ask()
+    with transaction(shop.engine) as session:
+        session.execute(text(_DELETED_ONCE_TAKEN.format(gone)))
+    with capture_logs() as logged, workshop(database_url, shop.storage_url):
+        wait_until(lambda: is_ready(shop, next_one), PATIENCE)
+    events = [line["event"] for line in logged]
+    assert "artifact.gone" in events
+    assert "artifacts.interrupted" not in events
+
+
+_DELETED_ONCE_TAKEN = """
+CREATE FUNCTION delete_taken() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN DELETE FROM artifacts WHERE id = NEW.id; RETURN NULL; END';
+CREATE TRIGGER deleted_once_taken AFTER UPDATE ON artifacts FOR EACH ROW WHEN (NEW.id = '{}')
+    EXECUTE FUNCTION delete_taken()
+"""
 
 
 def test_a_result_that_expires_takes_its_artifacts_with_it(shop: Shop, database_url: str) -> None:

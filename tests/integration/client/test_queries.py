@@ -93,10 +93,10 @@ def test_a_result_in_a_folder_is_verified_and_fetched_once(
     query.result().download(folder)
     after = {path: path.stat().st_mtime_ns for path in parts}
     assert [path for path in parts if before[path] != after[path]] == parts[:1]
-    assert (folder / "genes.csv").read_text().startswith("ensembl_id,symbol\nENSG")
+    assert (folder / "genes.csv").read_text().startswith("ensembl_id,symbol,biotype,length\nENSG")
 
 
-@pytest.mark.parametrize("victim", ["part-000000.parquet", "manifest.json"])
+@pytest.mark.parametrize("victim", ["part-000000.parquet", "manifest.json", "genes.csv"])
 def test_a_changed_byte_is_named(client: Client, api: Service, folder: Path, victim: str) -> None:
     client.query(str(api.finished(4))).result().download(folder)
     content = bytearray((folder / victim).read_bytes())
@@ -105,6 +105,18 @@ def test_a_changed_byte_is_named(client: Client, api: Service, folder: Path, vic
     with pytest.raises(VerificationFailed, match=victim) as failed:
         verify(folder)
     assert [fault.path for fault in failed.value.faults] == [victim]
+
+
+def test_genes_that_are_missing_are_named_and_come_with_what_is_missing(
+    client: Client, api: Service, folder: Path
+) -> None:
+    query = client.query(str(api.finished(4)))
+    query.result().download(folder)
+    (folder / "genes.csv").unlink()
+    with pytest.raises(VerificationFailed, match=rf"genes\.csv: it is missing.*status {query.id} -o"):
+        verify(folder)
+    query.result().download(folder)
+    assert verify(folder).samples == 4
 
 
 def test_a_missing_part_a_strange_one_and_another_servers_key_are_named(

@@ -154,11 +154,11 @@ def test_the_manifest_says_what_was_asked_of_which_model_and_what_was_left_out(
         rows=various(),
         rejected=left_out,
         query_digest="d1",
-        model_digests={"vocabulary": "d2", "genes": "d3"},
+        model_digests={"vocabulary": "d2", "genes_csv": "d3"},
     )
     workshop.drain()
     manifest = manifest_of(workshop, job_id)
-    assert manifest["manifest_version"] == 2
+    assert manifest["manifest_version"] == 3
     assert [manifest[f"{name}_sha256"] for name in ("query", "vocabulary", "genes")] == ["d1", "d2", "d3"]
     assert (manifest["rejected_rows"], manifest["custom_ids"]) == (2_000, True)
     assert manifest["failures"] == [{"input_index": 3, "reason": "No."}]

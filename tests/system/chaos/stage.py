@@ -28,10 +28,10 @@ from cli.machine.valkey import Valkey, open_valkey
 from shared.database.engines import sync_engine
 from shared.database.migrate import upgrade
 from tests.support.api import new_key
+from tests.support.disk import Disk, small_disk
 from tests.support.machine import clean_environment
 from tests.support.models import tiny_catalog
 from tests.system.chaos import audit
-from tests.system.chaos.disk import Disk, small_disk
 from tests.system.chaos.wires import Wire, Wires
 
 APIS, WORKERS, UPKEEP = ("api-1", "api-2"), ("generation-1", "generation-2"), "upkeep"

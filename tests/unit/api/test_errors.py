@@ -36,6 +36,7 @@ from shared.errors import (
     ResultNotReady,
     ServiceFull,
     StorageUnavailable,
+    UploadsFull,
     WorkspaceFull,
 )
 from tests.support.asgi import ask
@@ -53,6 +54,7 @@ EXPECTED = [
     (IdempotencyKeyReused("other"), 422, "idempotency_key_reused"),
     (IdempotencyKeyInUse("wait"), 409, "idempotency_key_in_use"),
     (WorkspaceFull("full"), 429, "workspace_full"),
+    (UploadsFull("full"), 429, "uploads_full"),
     (ServiceFull("full"), 503, "service_full"),
     (ResultGone("deleted"), 410, "result_gone"),
     (IllegalTransition("no"), 409, "illegal_transition"),

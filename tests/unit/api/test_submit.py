@@ -59,8 +59,8 @@ def test_an_open_seed_is_drawn_from_all_that_the_row_can_hold(model: Model) -> N
 def test_the_job_names_the_weights_that_will_answer(model: Model) -> None:
     values = prepared(spec(1), model).values
     assert values["weights_digest"] == model.manifest.weights_digest
-    digests = model.manifest.digests
-    named = {"vocabulary": digests["vocabulary.json"], "genes": digests["genes.csv.gz"]}
+    vocabulary, genes = model.manifest.digests["vocabulary.json"], hashlib.sha256(model.genes_csv).hexdigest()
+    named = {"vocabulary": vocabulary, "genes_csv": genes}
     assert values["model_digests"] == named
     assert (values["model_id"], values["model_version"], values["workspace_id"]) == ("gem-1-bulk", 1, 7)
 

@@ -20,4 +20,4 @@ def test_the_upkeep_worker_itself_holds_none_of_it() -> None:
 
 
 def test_the_process_that_makes_files_loads_no_more_than_it_needs() -> None:
-    assert loaded_by("worker.artifacts.making") == {"h5py", "scipy"}
+    assert loaded_by("worker.artifacts.making") == {"h5py"}

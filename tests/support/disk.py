@@ -45,10 +45,10 @@ class Disk:
 
 
 @contextmanager
-def small_disk(folder: Path) -> Iterator[Disk]:
+def small_disk(folder: Path, size: str = _SIZE) -> Iterator[Disk]:
     """A disk at `folder`; gone at the end where it was mounted."""
     folder.mkdir(parents=True)
-    bounded = _mounted(folder)
+    bounded = _mounted(folder, size)
     try:
         yield Disk(folder, bounded)
     finally:
@@ -57,8 +57,8 @@ def small_disk(folder: Path) -> Iterator[Disk]:
                 subprocess.run(("umount", "--lazy", str(folder)), check=True, capture_output=True)
 
 
-def _mounted(folder: Path) -> bool:
-    command = ("mount", "-t", "tmpfs", "-o", f"size={_SIZE}", "tmpfs", str(folder))
+def _mounted(folder: Path, size: str) -> bool:
+    command = ("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder))
     try:
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
     except FileNotFoundError:
