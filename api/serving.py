@@ -6,6 +6,7 @@ Knows uvicorn and its connections; nothing of routes, rows or settings.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import socket
 import time
@@ -77,6 +78,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Open the app, listen, then say so: one newline, as s6 and its like read it."""
         await super().startup(sockets)
+        _hold_for_good()
         if self._ready_descriptor is not None:
             os.write(self._ready_descriptor, b"\n")
             os.close(self._ready_descriptor)
@@ -107,6 +109,12 @@ class Server(uvicorn.Server):
             coming = waited < farewell.first and any(map(_is_new, connections))
             if not coming and not (waited < farewell.linger and any(map(_is_idle, connections))):
                 return
+
+
+def _hold_for_good() -> None:
+    """What an open app has stays to the end; a search for garbage in it stops every answer for 0.2 s."""
+    gc.collect()
+    gc.freeze()
 
 
 def _is_new(connection: object) -> bool:
