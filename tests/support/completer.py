@@ -13,7 +13,7 @@ from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from shared.database.engines import transaction
 from shared.database.queries import claims, ending, leases
@@ -28,7 +28,7 @@ from shared.results.forms import FORMS, Predictions
 from shared.results.manifest import part_key
 from shared.results.part import CUSTOM_ID, LATENT_GROUPS, Samples, encode_part
 from shared.storage.port import Storage
-from worker.generation.ending import Ended, end_chunk
+from worker.generation.ending import Ended, end_chunks
 from worker.generation.sheets import conditions_of
 
 _LEASE = timedelta(minutes=1)
@@ -55,12 +55,11 @@ class Completer:
         """Own queued chunks, in the order of the queue; their jobs run."""
         with transaction(self.engine) as session:
             models = {model + kind.suffix: self.versions for model in self.models for kind in RequestType}
-            waiting = [chunk.id for chunk in session.scalars(claims.claimable(models, (), limit, Turn()))]
-            statement = claims.lease(waiting, "completer", _LEASE)
-            chunks = session.scalars(statement, execution_options={"populate_existing": True}).all()
-            for job_id, number in session.execute(claims.start_jobs({chunk.job_id for chunk in chunks})):
-                session.execute(*save_event(job_id, number, EventKind.RUNNING))
-        return sorted(chunks, key=lambda chunk: chunk.id)
+            waiting = session.scalars(claims.claimable(models, (), limit, Turn())).all()
+            leased = session.execute(*claims.lease(waiting, "completer", _LEASE)).all()
+            session.execute(*claims.start_jobs({chunk.job_id for chunk in leased}))
+            mine = select(Chunk).where(Chunk.id.in_([chunk.id for chunk in leased])).order_by(Chunk.id)
+            return session.scalars(mine).all()
 
     def complete(self, chunk: Chunk, lost: int = 0) -> str:
         """Store a claimed chunk's part, without its last `lost` samples, and record it; returns its key."""
@@ -71,9 +70,9 @@ class Completer:
         self.storage.put(key, data)
         part = leases.StoredPart(key, len(data), hashlib.sha256(data).hexdigest(), "cpu")
         with transaction(self.engine) as session:
-            session.execute(leases.complete_chunk(chunk.id, chunk.token, part, lost)).one()
+            session.execute(*leases.complete_chunks([((chunk.id, chunk.token), part, lost)])).one()
             ended = Ended(chunk.job_id, chunk.token, chunk.num_samples - lost, lost, "It was lost.")
-            assert end_chunk(session, self.storage, ended)
+            assert end_chunks(session, self.storage, [ended])
         return key
 
     def fail(self, job_id: UUID, reason: str) -> None:

@@ -6,17 +6,14 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from uuid import UUID
+from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, Row
 from sqlalchemy.orm import Session
 
 from shared.database.engines import transaction
 from shared.database.queries import claims
 from shared.database.queries import jobs as job_statements
-from shared.database.queries.events import Happened, save_events
-from shared.database.tables import Chunk, Job
-from shared.jobs.events import EventKind
 from shared.jobs.lanes import Lane, Turn
 from shared.queries.requests import RequestType
 from shared.queries.spec import SamplingStrategy
@@ -49,34 +46,32 @@ def claim(engine: Engine, claimant: Claimant, turn: Turn = ANY_TURN) -> list[Wor
     Conditions that lie in sheets are not read: no transaction waits for the storage.
     """
     with transaction(engine) as session:
-        chosen = _lock_batch(session, claimant, turn)
-        if not chosen:
+        chunks = _lease_batch(session, claimant, turn)
+        if not chunks:
             return []
-        statement = claims.lease(chosen, claimant.owner, claimant.lease)
-        chunks = session.scalars(statement, execution_options={"populate_existing": True}).all()
-        jobs = _start(session, {chunk.job_id for chunk in chunks})
-        works = [
-            _work(chunk, jobs[chunk.job_id], claimant.lease) for chunk in sorted(chunks, key=lambda c: c.id)
-        ]
+        started = session.execute(*claims.start_jobs({chunk.job_id for chunk in chunks}))
+        jobs = {job.id: job for job in started}
+        works = [_work(chunk, jobs[chunk.job_id]) for chunk in chunks]
         inputs = _inputs(session, [work.chunk_id for work in works if not work.sheets])
         return [work if work.sheets else work.over(inputs[work.chunk_id]) for work in works]
 
 
-def _lock_batch(session: Session, claimant: Claimant, turn: Turn) -> list[int]:
-    """Lock what will be leased and no more; what other workers are taking just now is passed over."""
+def _lease_batch(session: Session, claimant: Claimant, turn: Turn) -> Sequence[Row[Any]]:
+    """Lock what is leased and no more; what other workers are taking just now is passed over."""
     models = claimant.models()
     passed_over: set[int] = set()
     while True:
         statement = claims.claimable(models, passed_over, _CHUNKS_AT_ONCE, turn)
-        candidates = session.scalars(statement).all()
+        candidates = session.execute(statement).all()
         chosen = {chunk.id for chunk in _batch_of(candidates, claimant.batch_samples)}
-        locked = session.scalars(claims.lock_queued(chosen)).all()
-        if locked or not chosen:
-            return list(locked)
+        if not chosen:
+            return []
+        if leased := session.execute(*claims.lease(chosen, claimant.owner, claimant.lease)).all():
+            return leased
         passed_over |= chosen
 
 
-def _batch_of(candidates: Sequence[Chunk], batch_samples: int) -> Iterable[Chunk]:
+def _batch_of(candidates: Sequence[Row[Any]], batch_samples: int) -> Iterable[Row[Any]]:
     """The first chunk, and those of the same model and version behind it while they fit.
 
     A chunk that was tried before is tried alone: what killed its worker must not kill its neighbours again.
@@ -94,31 +89,20 @@ def _batch_of(candidates: Sequence[Chunk], batch_samples: int) -> Iterable[Chunk
             return
 
 
-def _alike(chunk: Chunk, other: Chunk) -> bool:
+def _alike(chunk: Row[Any], other: Row[Any]) -> bool:
     return (chunk.model_id, chunk.model_version) == (other.model_id, other.model_version)
-
-
-def _start(session: Session, job_ids: Collection[UUID]) -> dict[UUID, Job]:
-    started: list[Happened] = [
-        (job_id, number, {}) for job_id, number in session.execute(claims.start_jobs(job_ids))
-    ]
-    if started:
-        session.execute(*save_events(EventKind.RUNNING, started))
-    return {job.id: job for job in session.scalars(claims.jobs_to_compute(job_ids))}
 
 
 def _inputs(session: Session, chunk_ids: Collection[int]) -> Mapping[int, list[SheetRow]]:
     """The conditions of each chunk, read at once: a batch may be of 64 jobs."""
     found: dict[int, list[SheetRow]] = defaultdict(list)
     if chunk_ids:
-        for saved, chunk_id in session.execute(job_statements.inputs_of_chunks(chunk_ids)):
-            found[chunk_id].append(row_of(saved))
+        for saved in session.execute(job_statements.inputs_of_chunks(chunk_ids)):
+            found[saved.chunk_id].append(row_of(saved))
     return found
 
 
-def _work(chunk: Chunk, job: Job, lease: timedelta) -> Work:
-    if chunk.token is None or chunk.lease_expires_at is None:
-        raise AssertionError("a leased chunk has a token and an end of its lease")
+def _work(chunk: Row[Any], job: Row[Any]) -> Work:
     return Work(
         chunk_id=chunk.id,
         token=chunk.token,
@@ -141,5 +125,5 @@ def _work(chunk: Chunk, job: Job, lease: timedelta) -> Work:
         custom_ids=job.custom_ids,
         lane=Lane(chunk.lane),
         request_id=job.request_id,
-        waited=chunk.lease_expires_at - lease - chunk.queued_at,
+        waited=chunk.waited,
     )

@@ -17,7 +17,7 @@ from shared.database.queries.submitting import save_inputs
 from shared.errors import LeaseLost
 from shared.storage.port import Storage
 from worker.generation.conditions import columns_of
-from worker.generation.ending import Ended, end_chunk, missing
+from worker.generation.ending import Ended, end_chunks, missing
 from worker.generation.work import Work
 
 Failures = Mapping[int, str]  # the reason, by the input's place in its job
@@ -57,19 +57,19 @@ def complete(
 def complete_together(engine: Engine, storage: Storage, group: Sequence[Stored]) -> None:
     """The same for several chunks in one transaction: all of them, or none and the error of one.
 
-    First the chunks, which are ours; then the jobs, always in the same order, so that no two of us wait for
-    each other.
+    They are of different jobs. First the chunks are locked, which are ours, then the jobs.
     """
     with transaction(engine) as session:
-        for each in group:
-            work = each.work
-            row = session.execute(leases.complete_chunk(*work.lease, each.part, each.lost)).one_or_none()
-            if row is None:
+        parts = ((each.work.lease, each.part, each.lost) for each in group)
+        done = set(session.scalars(*leases.complete_chunks(parts)))
+        for work in (each.work for each in group):
+            if work.chunk_id not in done:
                 raise LeaseLost(f"Chunk {work.position} of job {work.job_id} belongs to another worker now.")
-        for each in sorted(group, key=lambda stored: stored.work.job_id):
-            work = each.work
-            _say_why(session, work, each.failures)
-            if not end_chunk(session, storage, each.ended):
+        for each in group:
+            _say_why(session, each.work, each.failures)
+        counted = end_chunks(session, storage, [each.ended for each in group])
+        for work in (each.work for each in group):
+            if work.job_id not in counted:
                 raise LeaseLost(
                     f"Job {work.job_id} is over: its chunk {work.position} is not wanted any more."
                 )
@@ -88,7 +88,7 @@ def fail(engine: Engine, storage: Storage, work: Work, failures: Failures, reaso
                 session.execute(
                     ending.warn(work.job_id, missing(work.first_sample, work.num_samples, reason))
                 )
-            end_chunk(session, storage, Ended(work.job_id, work.token, 0, work.num_samples, reason))
+            end_chunks(session, storage, [Ended(work.job_id, work.token, 0, work.num_samples, reason)])
 
 
 def try_again(engine: Engine, work: Work, error: str) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-from shared.database.tables import JobInput
+from sqlalchemy import Row
+
 from shared.queries.fields import FIELD_NAMES
 from shared.queries.spec import Coverage, Placement
 from shared.sheets.sheet import SheetRow
@@ -32,7 +33,7 @@ class Condition:
         return self.row.position
 
 
-def row_of(saved: JobInput) -> SheetRow:
+def row_of(saved: Row[Any]) -> SheetRow:
     """A condition that is kept in the database, as one that is kept in a sheet."""
     placements = {name: Placement.from_json(entry) for name, entry in saved.placements.items()}
     return SheetRow(

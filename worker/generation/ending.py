@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from uuid import UUID
@@ -13,7 +14,7 @@ from shared import metrics
 from shared.database.queries import ending
 from shared.database.queries import jobs as job_statements
 from shared.database.queries.events import save_event
-from shared.database.tables import Chunk, Job
+from shared.database.tables import Job
 from shared.jobs.events import EventKind
 from shared.results.manifest import Failure, PartEntry, ResultManifest, manifest_key
 from shared.storage.port import Storage
@@ -35,22 +36,19 @@ def missing(first_sample: int, num_samples: int, reason: str) -> str:
     return f"Samples {first_sample} to {first_sample + num_samples - 1} are missing. {reason}"
 
 
-def end_chunk(session: Session, storage: Storage, ended: Ended) -> bool:
-    """Count a chunk down; the last one ends the job. False: the job ended meanwhile, and stays as it is.
+def end_chunks(session: Session, storage: Storage, ended: Sequence[Ended]) -> Collection[UUID]:
+    """Count chunks down, each of another job; the last one ends its job. Returns the jobs that it did so for.
 
-    Raises DatabaseUnavailable, StorageUnavailable.
+    Those that ended meanwhile stay as they are. Raises DatabaseUnavailable, StorageUnavailable.
     """
-    counted = session.execute(ending.count_down(ended.job_id, ended.done, ended.failed)).one_or_none()
-    if counted is None:
-        return False
-    number, done, failed, total, chunks_open = counted
-    progress = {"samples_done": done, "samples_total": total}
-    if failed:
-        progress["samples_failed"] = failed
-    session.execute(*save_event(ended.job_id, number, EventKind.PROGRESS, progress))
-    if not chunks_open:
-        _end_job(session, storage, ended)
-    return True
+    if len({each.job_id for each in ended}) < len(ended):
+        raise ValueError("of two chunks of one job, one would not be counted")
+    counts = ((each.job_id, each.done, each.failed) for each in ended)
+    open_chunks = {row.id: row.chunks_open for row in session.execute(*ending.count_down(counts))}
+    last = {each.job_id: each for each in ended if open_chunks.get(each.job_id) == 0}
+    if last:
+        _end_jobs(session, storage, last)
+    return open_chunks.keys()
 
 
 def fail_jobs(session: Session, job_ids: Collection[UUID], error: str) -> None:
@@ -61,18 +59,34 @@ def fail_jobs(session: Session, job_ids: Collection[UUID], error: str) -> None:
         session.execute(*save_event(job_id, number, EventKind.FAILED, {"error": error}))
 
 
-def _end_job(session: Session, storage: Storage, last: Ended) -> None:
-    statement = job_statements.job_by_id(last.job_id)
-    job = session.scalars(statement, execution_options={"populate_existing": True}).one()
-    if job.samples_done:
-        _make_ready(session, storage, job, last.token)
-    else:
-        fail_jobs(session, {job.id}, last.error)
+def _end_jobs(session: Session, storage: Storage, last: Mapping[UUID, Ended]) -> None:
+    """Each by the chunk that was its last."""
+    statement = job_statements.jobs_by_id(last)
+    jobs = session.scalars(statement, execution_options={"populate_existing": True}).all()
+    for job in jobs:
+        if not job.samples_done:
+            fail_jobs(session, {job.id}, last[job.id].error)
+    if whole := [job for job in jobs if job.samples_done]:
+        _make_ready(session, storage, whole, last)
 
 
-def _make_ready(session: Session, storage: Storage, job: Job, token: int) -> None:
-    lost = session.execute(ending.failed_inputs(job.id)).all() if job.samples_failed else ()
-    manifest = ResultManifest(
+def _make_ready(session: Session, storage: Storage, jobs: Sequence[Job], last: Mapping[UUID, Ended]) -> None:
+    parts: dict[UUID, list[PartEntry]] = defaultdict(list)
+    for job_id, *entry in session.execute(ending.parts_of([job.id for job in jobs])):
+        parts[job_id].append(PartEntry(*entry))
+    results = []
+    for job in jobs:
+        lost = session.execute(ending.failed_inputs(job.id)).all() if job.samples_failed else ()
+        manifest = _manifest(job, parts[job.id], [Failure(place, reason or "") for place, reason in lost])
+        key, data = manifest_key(job.id, last[job.id].token), manifest.to_json()
+        storage.put(key, data)
+        results.append((job.id, key, sha256(data).hexdigest()))
+    if len(session.scalars(*ending.make_ready(results)).all()) < len(results):
+        raise AssertionError("a job that is locked and has no open chunk can be made ready")
+
+
+def _manifest(job: Job, parts: Sequence[PartEntry], lost: Sequence[Failure]) -> ResultManifest:
+    return ResultManifest(
         job_id=str(job.id),
         model_id=job.model_id,
         model_version=job.model_version,
@@ -91,29 +105,14 @@ def _make_ready(session: Session, storage: Storage, job: Job, token: int) -> Non
         custom_ids=job.custom_ids,
         warnings=job.warnings,
         coverage=job.coverage,
-        parts=[_entry(chunk) for chunk in session.scalars(job_statements.done_chunks(job.id))],
-        failures=_failures(job, [Failure(position, reason or "") for position, reason in lost]),
+        parts=parts,
+        failures=_failures(job, lost),
         rejected_rows=(job.rejected or {}).get("rows", 0),
     )
-    key, data = manifest_key(job.id, token), manifest.to_json()
-    storage.put(key, data)
-    number = session.scalars(ending.make_ready(job.id, key, sha256(data).hexdigest())).one()
-    session.execute(*save_event(job.id, number, EventKind.READY))
 
 
-def _failures(job: Job, lost: list[Failure]) -> list[Failure]:
+def _failures(job: Job, lost: Sequence[Failure]) -> list[Failure]:
     """The inputs that gave nothing, in order: those that failed, and the first of those left out before."""
     left_out = (job.rejected or {}).get("first", [])
     found = [*lost, *(Failure(row["input_index"], row["message"]) for row in left_out)]
     return sorted(found, key=lambda failure: failure.input_index)
-
-
-def _entry(chunk: Chunk) -> PartEntry:
-    return PartEntry(
-        key=chunk.part_key or "",
-        first_sample=chunk.first_sample,
-        num_samples=chunk.samples_stored or 0,
-        bytes=chunk.part_bytes or 0,
-        sha256=chunk.part_sha256 or "",
-        device=chunk.device or "",
-    )

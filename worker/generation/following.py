@@ -1,4 +1,4 @@
-"""Following the table of added models: before each claim, and in a thread while the worker is idle."""
+"""Following the table of added models: in a thread, and where nothing was found to claim."""
 
 from __future__ import annotations
 
@@ -20,16 +20,21 @@ log = structlog.get_logger()
 EVERY = timedelta(seconds=2)
 
 
-def look(database: Engine, shelf: Shelf) -> None:
-    """Have the shelf say what the table says; where a server is away, what it said before holds on."""
+def look(database: Engine, shelf: Shelf) -> bool:
+    """Have the shelf say what the table says, and whether that is new.
+
+    Where a server is away, what it said before holds on.
+    """
     try:
         with transaction(database) as session:
             if shelf.is_current(session.scalars(newest_revision()).one()):
-                return
+                return False
             rows = session.scalars(all_models()).all()
         shelf.take(rows)
     except Unavailable as error:
         log.warning("catalog.not_read", error=str(error))
+        return False
+    return True
 
 
 @contextmanager

@@ -93,7 +93,7 @@ class Heartbeat:
         if not held:
             return
         with transaction(self._engine) as session:
-            kept = set(session.scalars(leases.renew(held, self._lease)))
+            kept = set(session.scalars(*leases.renew(held, self._lease)))
         lost = {pair for pair in held if pair[0] not in kept}
         with self._lock:
             # A chunk that was completed meanwhile has left the set already.

@@ -62,7 +62,7 @@ class Pipeline:
                     journal.claimed(works, self._claimant.batch_samples)
                     self._run(list(self._with_conditions(works)))
                 if 2 * sum(work.num_samples for work in works) < self._claimant.batch_samples:
-                    # Nothing more is queued, or it would be in the batch: to ask again has time.
+                    # Nothing more is queued, or it would be in the batch: let it gather.
                     self._writers.wait()
         finally:
             self._writers.wait()
@@ -75,12 +75,14 @@ class Pipeline:
         self._writers.close()
 
     def _claim(self) -> list[Work]:
-        """The next batch; a model that was added a moment ago is known by now."""
+        """The next batch; what is of a model that was added a moment ago is found when nothing else is."""
         self.asked.give()
         plugs = self._plugs
-        look(plugs.database, plugs.engines.shelf)
         claimant = replace(self._claimant, batch_samples=self._fitting.most(self._claimant.batch_samples))
-        works = claim(plugs.database, claimant, Turn.of(self.batches, claimant.patience))
+        turn = Turn.of(self.batches, claimant.patience)
+        works = claim(plugs.database, claimant, turn)
+        if not works and look(plugs.database, plugs.engines.shelf):
+            works = claim(plugs.database, claimant, turn)
         self.batches += bool(works)
         return works
 

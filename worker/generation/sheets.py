@@ -7,10 +7,10 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
-from shared.database.queries import claims
-from shared.database.queries.jobs import inputs_of_chunks
+from shared.database.queries.jobs import inputs_of_chunks, sheets_of_job
 from shared.database.tables import Chunk
 from shared.errors import InputDamaged
 from shared.sheets.sheet import SheetRef, SheetRow, decode_sheet, overlapping
@@ -21,7 +21,7 @@ from worker.generation.conditions import row_of
 _KEPT = 4
 
 
-def sheets_of(entries: Sequence[Mapping[str, Any]], chunk: Chunk) -> tuple[SheetRef, ...]:
+def sheets_of(entries: Sequence[Mapping[str, Any]], chunk: Chunk | Row[Any]) -> tuple[SheetRef, ...]:
     """Where the conditions of a chunk lie, given what its job's row says; nowhere if they are rows."""
     sheets = [SheetRef.from_json(entry) for entry in entries]
     return tuple(overlapping(sheets, chunk.first_sample, chunk.num_samples))
@@ -29,10 +29,10 @@ def sheets_of(entries: Sequence[Mapping[str, Any]], chunk: Chunk) -> tuple[Sheet
 
 def conditions_of(session: Session, storage: Storage, chunk: Chunk) -> list[SheetRow]:
     """The conditions of one chunk, wherever they lie. Raises InputDamaged, StorageUnavailable."""
-    job = session.scalars(claims.jobs_to_compute([chunk.job_id])).one()
-    if sheets := sheets_of(job.sheets, chunk):
+    entries = session.scalars(sheets_of_job(chunk.job_id)).one()
+    if sheets := sheets_of(entries, chunk):
         return Sheets(storage).rows(sheets, chunk.first_sample, chunk.num_samples)
-    return [row_of(saved) for saved in session.scalars(inputs_of_chunks([chunk.id]))]
+    return [row_of(saved) for saved in session.execute(inputs_of_chunks([chunk.id]))]
 
 
 class Sheets:

@@ -18,7 +18,7 @@ from shared.jobs.chunks import ChunkPlan
 from shared.sheets.sheet import SheetRow
 from shared.storage.port import Storage
 from worker.generation.conditions import columns_of
-from worker.generation.ending import Ended, end_chunk, missing
+from worker.generation.ending import Ended, end_chunks, missing
 from worker.generation.sheets import conditions_of
 
 _DEATHS_BEFORE_SPLIT = 2
@@ -68,7 +68,7 @@ def _fail(session: Session, storage: Storage, chunk: Chunk, inputs: Sequence[She
         session.execute(ending.fail_inputs(chunk.job_id, [each.position for each in inputs], error))
     else:
         session.execute(ending.warn(chunk.job_id, missing(chunk.first_sample, chunk.num_samples, error)))
-    end_chunk(session, storage, Ended(chunk.job_id, chunk.token or 0, 0, chunk.num_samples, error))
+    end_chunks(session, storage, [Ended(chunk.job_id, chunk.token or 0, 0, chunk.num_samples, error)])
 
 
 def _split(session: Session, chunk: Chunk, boundary: int, attempts: int) -> bool:

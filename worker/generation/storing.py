@@ -22,9 +22,8 @@ from worker.generation.write import write_part
 
 log = structlog.get_logger()
 
-# Groups of chunks that are stored at once, and how many are in memory with those that wait for it: one more is
-# enough to keep the writers busy.
-_WRITERS, _IN_HAND = 2, 3
+# Groups of chunks that are encoded and stored at once. None waits in memory: the cores are busy with these.
+_WRITERS = 2
 # Small chunks are completed in one transaction: so many at once, and so many samples.
 _CHUNKS_TOGETHER, _SAMPLES_TOGETHER = 16, 64
 
@@ -40,11 +39,12 @@ class Computed:
 
 
 def groups(computed: Sequence[Computed]) -> Iterator[Sequence[Computed]]:
-    """Runs of chunks that are completed together: small ones; a large one is alone."""
+    """Runs of chunks that are completed together: small ones of different jobs; a large one is alone."""
     group: list[Computed] = []
     for each in computed:
         samples = sum(other.work.num_samples for other in group) + each.work.num_samples
-        if group and (len(group) == _CHUNKS_TOGETHER or samples > _SAMPLES_TOGETHER):
+        again = each.work.job_id in {other.work.job_id for other in group}
+        if group and (len(group) == _CHUNKS_TOGETHER or samples > _SAMPLES_TOGETHER or again):
             yield group
             group = []
         group.append(each)
@@ -58,21 +58,21 @@ class Writers:
     def __init__(self, plugs: Plugs, setbacks: Setbacks) -> None:
         self._plugs, self._setbacks = plugs, setbacks
         self._threads = ThreadPoolExecutor(_WRITERS, thread_name_prefix="writer")
-        self._room = threading.BoundedSemaphore(_IN_HAND)
+        self._room = threading.BoundedSemaphore(_WRITERS)
         self._counting = threading.Lock()
         self.stored = 0
 
     def take(self, *computed: Computed) -> None:
-        """Have chunks stored; waits while too many wait."""
+        """Have chunks stored; waits for a thread that is free."""
         for group in groups(computed):
             self._room.acquire()
             self._threads.submit(self._write_group, group)
 
     def wait(self) -> None:
         """Until nothing is in hand."""
-        for _ in range(_IN_HAND):
+        for _ in range(_WRITERS):
             self._room.acquire()
-        for _ in range(_IN_HAND):
+        for _ in range(_WRITERS):
             self._room.release()
 
     def close(self) -> None:

@@ -91,7 +91,9 @@ class Engine:
             self._local.runner.run(plan.block(places), counts, latents, places)
 
         order = np.argsort(plan.condition_of, kind="stable")  # neighbours in condition share a block
-        self._run(fill, self._cut(order, self._layout.block_rows))
+        # Rows that are rounded cost a block nothing, those that are drawn most of its time.
+        threads = self._layout.threads if batch.generation.any() else 1
+        self._run(fill, self._cut(order, self._layout.block_rows, threads))
         generated = Generated(counts, self._by_group(latents))
         check_output(generated.counts, generated.latents, samples, len(self.model.genes))
         return generated
@@ -115,7 +117,8 @@ class Engine:
         def fill(places: Indices) -> None:
             self._local.recogniser.run(specimens, keys[places], places, result)
 
-        self._run(fill, self._cut(np.arange(samples), self._layout.reference_rows))
+        rows = self._layout.reference_rows
+        self._run(fill, self._cut(np.arange(samples), rows, self._layout.threads))
         check_output(result.counts, result.latents, samples, len(self.model.genes))
         check_probabilities(result.probabilities)
         return result
@@ -168,9 +171,9 @@ class Engine:
     def _by_group(self, latents: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         return {group: latents[:, place] for group, place in self._network.latent_slices.items()}
 
-    def _cut(self, order: Indices, rows: int) -> list[Indices]:
-        """Blocks of samples, in this order: no more than `rows`, and work for every thread."""
-        size = max(1, min(rows, -(-len(order) // self._layout.threads)))
+    def _cut(self, order: Indices, rows: int, threads: int) -> list[Indices]:
+        """Blocks of samples, in this order: no more than `rows`, and work for so many threads."""
+        size = max(1, min(rows, -(-len(order) // threads)))
         return [order[start : start + size] for start in range(0, len(order), size)]
 
     def _run(self, compute: Callable[[Indices], None], blocks: Iterable[Indices]) -> None:

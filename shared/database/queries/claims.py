@@ -9,14 +9,20 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import timedelta
 from functools import lru_cache
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    ARRAY,
     CTE,
+    BigInteger,
     ColumnElement,
+    Interval,
     Select,
     Subquery,
     and_,
+    any_,
+    bindparam,
     case,
     func,
     literal,
@@ -25,17 +31,36 @@ from sqlalchemy import (
     tuple_,
     update,
 )
-from sqlalchemy.orm import aliased, defer
-from sqlalchemy.sql.dml import ReturningUpdate
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import aliased
 from sqlalchemy.sql.selectable import LateralFromClause
 
+from shared.database.queries.events import RETOLD, event, told
+from shared.database.queries.recordsets import Sending
 from shared.database.tables import LEASE_TOKENS, Chunk, Job
+from shared.jobs.events import EventKind
 from shared.jobs.lanes import Turn
 from shared.jobs.states import FINAL_JOB_STATES, ChunkState, JobState, chunk_states_before
 
 _UNFINISHED = tuple(set(JobState) - FINAL_JOB_STATES)
 _LOOKED_AT = 64
 _GROUP = (Chunk.lane, Chunk.workspace_id, Chunk.model_id, Chunk.model_version)
+_IS_QUEUED = Chunk.state.in_(chunk_states_before(ChunkState.RUNNING))
+# What it takes to choose a chunk, the id first.
+_CHOSEN_BY = (
+    *(Chunk.id, Chunk.num_samples, Chunk.attempts, Chunk.model_id, Chunk.model_version),
+    Chunk.queued_at,
+)
+# What it takes to compute a chunk: of itself, and of its job.
+_LEASED = (
+    *(Chunk.id, Chunk.token, Chunk.attempts, Chunk.job_id, Chunk.position, Chunk.first_sample),
+    *(Chunk.num_samples, Chunk.model_id, Chunk.model_version, Chunk.lane),
+)
+_COMPUTED = (
+    *(Job.id, Job.request_id, Job.request_type, Job.sampling_strategy, Job.total_count, Job.seed),
+    *(Job.deterministic_latents, Job.conditioning, Job.fixed_total_count, Job.input_digests),
+    *(Job.custom_ids, Job.sheets),
+)
 
 
 def claimable(
@@ -43,7 +68,7 @@ def claimable(
     passed_over: Collection[int],
     limit: int,
     turn: Turn,
-) -> Select[Chunk]:
+) -> Select[Any]:
     """Queued chunks of these versions of each id, of jobs that may run, without those passed over.
 
     First the lane whose turn it is; in a lane, whoever has the fewest samples under way, counting what
@@ -57,7 +82,7 @@ def claimable(
 @lru_cache(maxsize=64)
 def _claimable(
     held: frozenset[tuple[str, int]], passed_over: frozenset[int], limit: int, turn: Turn
-) -> Select[Chunk]:
+) -> Select[Any]:
     """Built once for each: to build it takes longer than Postgres takes to answer it."""
     groups, under_way = _groups(), _under_way()
     chunk = aliased(Chunk, _first_of_group(groups, passed_over, limit))
@@ -67,7 +92,7 @@ def _claimable(
         partition_by=chunk.workspace_id, order_by=(rank, chunk.position, chunk.id)
     )
     return (
-        select(chunk)
+        select(*(getattr(chunk, column.key) for column in _CHOSEN_BY))
         .select_from(groups)
         .join(chunk, literal(True))
         .outerjoin(under_way, under_way.c.workspace_id == chunk.workspace_id)
@@ -88,53 +113,17 @@ def waiting_longer(models: Mapping[str, Collection[int]], than: timedelta) -> Se
     return select(following.c.id).where(following.c.queued_at < func.now() - than).limit(1)
 
 
-def lock_queued(chunk_ids: Collection[int]) -> Select[int]:
-    """Those of these chunks that are still queued and that no other worker is about to take; locked."""
-    return (
-        select(Chunk.id)
-        .where(Chunk.id.in_(chunk_ids), Chunk.state == ChunkState.QUEUED)
-        .with_for_update(skip_locked=True)
-    )
+def lease(chunk_ids: Collection[int], owner: str, duration: timedelta) -> Sending:
+    """Give chunks to an owner: a new token each, and the attempt counted before the work begins.
+
+    Those come back that were still queued and that no other worker was about to take.
+    """
+    return _LEASING, {"chunks": list(chunk_ids), "owner": owner, "duration": duration}
 
 
-def lease(chunk_ids: Collection[int], owner: str, duration: timedelta) -> ReturningUpdate[Chunk]:
-    """Give queued chunks to an owner: a new token each, and the attempt counted before the work begins."""
-    return (
-        update(Chunk)
-        .where(Chunk.id.in_(chunk_ids), Chunk.state.in_(chunk_states_before(ChunkState.RUNNING)))
-        .values(
-            state=ChunkState.RUNNING,
-            owner=owner,
-            token=LEASE_TOKENS.next_value(),
-            attempts=Chunk.attempts + 1,
-            claimed_at=func.now(),
-            lease_expires_at=func.now() + duration,
-        )
-        .returning(Chunk)
-    )
-
-
-def start_jobs(job_ids: Collection[UUID]) -> ReturningUpdate[UUID, int]:
-    """Mark the queued ones among these jobs as running; returns their ids and new event numbers."""
-    # In the order of their ids: two workers that start the same jobs do not wait for each other in a circle.
-    queued = (
-        select(Job.id)
-        .where(Job.id.in_(job_ids), Job.state == JobState.QUEUED)
-        .order_by(Job.id)
-        .with_for_update()
-    )
-    return (
-        update(Job)
-        .where(Job.id.in_(queued))
-        .values(state=JobState.RUNNING, started_at=func.now(), events=Job.events + 1)
-        .returning(Job.id, Job.events)
-    )
-
-
-def jobs_to_compute(job_ids: Collection[UUID]) -> Select[Job]:
-    """Jobs with what computing them needs; what is only told about them stays where it is."""
-    told = (Job.warnings, Job.coverage, Job.rejected, Job.client_metadata)
-    return select(Job).where(Job.id.in_(job_ids)).options(*(defer(column, raiseload=True) for column in told))
+def start_jobs(job_ids: Collection[UUID]) -> Sending:
+    """Mark the queued ones among these jobs as running, which is told; all come back, to be computed."""
+    return _STARTING, {"jobs": list(job_ids)}
 
 
 def _in_state(state: ChunkState) -> ColumnElement[bool]:
@@ -182,3 +171,44 @@ def _under_way() -> Subquery:
         .group_by(Chunk.workspace_id)
         .subquery("under_way")
     )
+
+
+def _leasing() -> Select[Any]:
+    """Built once: building it takes longer than Postgres takes to run it."""
+    wanted = Chunk.id == any_(bindparam("chunks", type_=ARRAY(BigInteger)))
+    queued = select(Chunk.id).where(wanted, _IS_QUEUED).with_for_update(skip_locked=True)
+    leased = (
+        update(Chunk)
+        .where(Chunk.id.in_(queued), _IS_QUEUED)
+        .values(
+            state=ChunkState.RUNNING,
+            owner=bindparam("owner"),
+            token=LEASE_TOKENS.next_value(),
+            attempts=Chunk.attempts + 1,
+            claimed_at=func.now(),
+            lease_expires_at=func.now() + bindparam("duration", type_=Interval),
+        )
+        .returning(*_LEASED, (func.now() - Chunk.queued_at).label("waited"))
+        .cte("leased")
+    )
+    return select(leased).order_by(leased.c.id)
+
+
+def _starting() -> Select[Any]:
+    """Built once, as the other."""
+    wanted = Job.id == any_(bindparam("jobs", type_=ARRAY(Job.id.type)))
+    queued = wanted & (Job.state == JobState.QUEUED)
+    # In the order of their ids: two workers that start the same jobs do not wait for each other in a circle.
+    locked = select(Job.id).where(queued).order_by(Job.id).with_for_update(key_share=True)
+    job = (
+        update(Job)
+        .where(Job.id.in_(locked), queued)
+        .values(state=JobState.RUNNING, started_at=func.now(), events=Job.events + 1)
+        .returning(*RETOLD, Job.events.label("number"))
+        .cte("job")
+    )
+    begun = event(job, job.c.number, EventKind.RUNNING, literal({}, JSONB))
+    return select(*_COMPUTED, told(job, job.c.number, EventKind.RUNNING)).where(wanted).add_cte(begun)
+
+
+_LEASING, _STARTING = _leasing(), _starting()

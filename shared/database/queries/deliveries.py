@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -61,6 +62,12 @@ def due(limit: int, of_failing: int | None = None, without: Collection[int] = ()
     sender was lost; none of the workspaces in `without`, none of endpoints that rest. Reads a few index
     entries for each endpoint that anything waits for, however many there are, and however much waits for one.
     """
+    return _due(limit, of_failing, frozenset(without))
+
+
+@lru_cache(maxsize=64)
+def _due(limit: int, of_failing: int | None, without: frozenset[int]) -> Select[UUID, bool, bool]:
+    """Built once for each: an idle sender asks every second, and would do little else."""
     waiting = _waited_for()
     candidate = aliased(WebhookDelivery)
     first = (

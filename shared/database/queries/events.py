@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import aliased
 
+from shared.database.queries.recordsets import Sending, recordset
 from shared.database.tables import Event, Job, WebhookDelivery, WebhookEndpoint
 from shared.jobs.events import EventKind
 
@@ -39,27 +40,32 @@ RETOLD = (Job.id, Job.workspace_id, Job.model_id, Job.webhook_endpoint_id, Job.w
 
 
 Number = ColumnElement[int]
-Happened = tuple[UUID, int, Mapping[str, Any]]  # to which job, the number of the event, what it says
-Saving = tuple[Executable, dict[str, Any]]  # a statement and its parameters
 
 
-def save_event(job_id: UUID, number: int, kind: EventKind, data: Mapping[str, Any] | None = None) -> Saving:
+def save_event(job_id: UUID, number: int, kind: EventKind, data: Mapping[str, Any] | None = None) -> Sending:
     """One event, and a delivery of it to every endpoint that wants it; `number` is the job's own counter's.
 
     All of it happens with the caller's transaction, or not at all.
     """
-    return save_events(kind, [(job_id, number, data or {})])
-
-
-def save_events(kind: EventKind, happened: Iterable[Happened]) -> Saving:
-    """The same for events of one kind that happened to several jobs."""
-    rows = [{"id": str(job_id), "number": number, "data": data} for job_id, number, data in happened]
-    return _SAVING[kind], {"happened": rows}
+    row = {"id": job_id, "number": number, "data": data or {}}
+    return _SAVING[kind], {"happened": [row]}
 
 
 def events_of_job(job_id: UUID, after: int = 0) -> Select[Event]:
     """What happened to a job after an event number, in order."""
     return select(Event).where(Event.job_id == job_id, Event.number > after).order_by(Event.number)
+
+
+def telling(
+    job: CTE, kind: EventKind, data: ColumnElement[Any] | None = None, returning: Collection[str] = ()
+) -> Select[Any]:
+    """The event that happened to each job of a CTE, which has what is `RETOLD` and the event's `number`.
+
+    It is written down and told; these columns of the CTE come back.
+    """
+    data = literal({}, JSONB) if data is None else data
+    found = [job.c[name] for name in returning]
+    return select(*found, told(job, job.c.number, kind)).add_cte(event(job, job.c.number, kind, data))
 
 
 def event(job: CTE, number: Number, kind: EventKind, data: ColumnElement[Any]) -> CTE:
@@ -122,10 +128,9 @@ def _told_of_progress_lately(job: CTE) -> ColumnElement[bool]:
 def _saving(kind: EventKind) -> Executable:
     """Built once: building it takes longer than Postgres takes to run it."""
     columns = [column("id", Job.id.type), column("number", Integer), column("data", JSONB)]
-    sent = func.jsonb_to_recordset(bindparam("happened", type_=JSONB))
-    rows = sent.table_valued(*columns).render_derived(with_types=True)
+    rows = recordset(bindparam("happened", type_=JSONB), *columns)
     job = select(*RETOLD, rows.c.number, rows.c.data).join_from(rows, Job, Job.id == rows.c.id).cte("job")
-    return select(told(job, job.c.number, kind)).add_cte(event(job, job.c.number, kind, job.c.data))
+    return telling(job, kind, job.c.data)
 
 
 _SAVING: Mapping[EventKind, Executable] = {kind: _saving(kind) for kind in EventKind}

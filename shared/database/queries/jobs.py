@@ -40,18 +40,36 @@ def _changed() -> Select[Job]:
 _CHANGED = _changed()
 
 
+def jobs_by_id(job_ids: Collection[UUID]) -> Select[Job]:
+    """Several of them."""
+    return select(Job).where(Job.id.in_(job_ids))
+
+
+def sheets_of_job(job_id: UUID) -> Select[list[dict[str, Any]]]:
+    """Where the conditions of a job lie; nowhere if they are rows."""
+    return select(Job.sheets).where(Job.id == job_id)
+
+
 def inputs_of_job(job_id: UUID) -> Select[JobInput]:
     """The conditions of a job, in order."""
     return select(JobInput).where(JobInput.job_id == job_id).order_by(JobInput.position)
 
 
-def inputs_of_chunks(chunk_ids: Collection[int]) -> Select[JobInput, int]:
-    """The conditions whose samples overlap the runs of these chunks, in order, each with its chunk's id."""
+def inputs_of_chunks(chunk_ids: Collection[int]) -> Select[Any]:
+    """The conditions whose samples overlap the runs of these chunks, in order, each with its `chunk_id`."""
     overlap = (JobInput.first_sample < Chunk.first_sample + Chunk.num_samples) & (
         JobInput.first_sample + JobInput.num_samples > Chunk.first_sample
     )
     return (
-        select(JobInput, Chunk.id)
+        select(
+            Chunk.id.label("chunk_id"),
+            JobInput.position,
+            JobInput.first_sample,
+            JobInput.num_samples,
+            JobInput.conditions,
+            JobInput.placements,
+            JobInput.custom_id,
+        )
         .join_from(Chunk, JobInput, (JobInput.job_id == Chunk.job_id) & overlap)
         .where(Chunk.id.in_(chunk_ids))
         .order_by(Chunk.id, JobInput.position)

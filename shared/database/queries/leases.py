@@ -5,15 +5,29 @@ Locks are taken chunks first, in the order of their ids, then the job, everywher
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, select, tuple_, update
+from sqlalchemy import (
+    BigInteger,
+    Interval,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    column,
+    func,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from shared.database.queries.recordsets import Sending, recordset
 from shared.database.tables import Chunk
 from shared.jobs.states import ChunkState
 
@@ -23,6 +37,8 @@ QUEUED_AGAIN: Mapping[str, Any] = {
     "lease_expires_at": None,
     "queued_at": func.now(),
 }
+# A lease that has so much of its time left is not renewed: small chunks end before it is due.
+_YOUNG = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,37 +51,38 @@ class StoredPart:
     device: str
 
 
-def renew(held: Collection[tuple[int, int]], duration: timedelta) -> ReturningUpdate[int]:
-    """Extend the leases of `(chunk id, token)` pairs; returns the ids that are still ours."""
-    return _end_at(held, func.now() + duration)
+def renew(held: Collection[tuple[int, int]], duration: timedelta) -> Sending:
+    """Extend the leases of `(chunk id, token)` pairs, no young ones; returns the ids that are still ours.
+
+    What is locked just now is passed over: it is being completed, or ended, and the next time will tell.
+    """
+    rows = [{"id": chunk_id, "token": token} for chunk_id, token in held]
+    return _RENEWING, {"held": rows, "duration": duration, "young": _YOUNG * duration}
 
 
 def abandon(held: Collection[tuple[int, int]]) -> ReturningUpdate[int]:
     """End leases of `(chunk id, token)` pairs as a death would: upkeep decides what becomes of the chunks."""
-    return _end_at(held, func.now())
-
-
-def complete_chunk(
-    chunk_id: int, token: int, part: StoredPart, failed: int = 0
-) -> ReturningUpdate[UUID, int]:
-    """Record a stored part, without its `failed` samples; no row comes back when the lease is lost."""
+    ours = (tuple_(Chunk.id, Chunk.token).in_(held), Chunk.state == ChunkState.RUNNING)
+    # In the order of their ids: nobody else who locks several chunks waits for us in a circle.
+    locked = select(Chunk.id).where(*ours).order_by(Chunk.id).with_for_update()
     return (
         update(Chunk)
-        .where(Chunk.id == chunk_id, Chunk.token == token, Chunk.state == ChunkState.RUNNING)
-        .values(
-            state=ChunkState.DONE,
-            samples_stored=Chunk.num_samples - failed,
-            part_key=part.key,
-            part_bytes=part.bytes,
-            part_sha256=part.sha256,
-            device=part.device,
-            finished_at=func.clock_timestamp(),
-            owner=None,
-            lease_expires_at=None,
-            error=None,
-        )
-        .returning(Chunk.job_id, Chunk.num_samples)
+        .where(Chunk.id.in_(locked), *ours)
+        .values(lease_expires_at=func.now())
+        .returning(Chunk.id)
     )
+
+
+def complete_chunks(parts: Iterable[tuple[tuple[int, int], StoredPart, int]]) -> Sending:
+    """Record stored parts: of each its `(chunk id, token)`, and how many of its samples are not in it.
+
+    The ids of the chunks come back, without those whose lease is lost.
+    """
+    rows = [
+        {"id": chunk_id, "token": token, "failed": failed, **asdict(part)}
+        for (chunk_id, token), part, failed in parts
+    ]
+    return _COMPLETING, {"parts": rows}
 
 
 def fail_chunk(chunk_id: int, token: int, error: str) -> ReturningUpdate[UUID, int]:
@@ -109,9 +126,52 @@ def part_is_named(chunk_id: int, key: str) -> Select[int]:
     return select(Chunk.id).where(Chunk.id == chunk_id, Chunk.part_key == key)
 
 
-def _end_at(held: Collection[tuple[int, int]], end: ColumnElement[datetime]) -> ReturningUpdate[int]:
-    """Move the end of leases, those that are still ours."""
-    ours = (tuple_(Chunk.id, Chunk.token).in_(held), Chunk.state == ChunkState.RUNNING)
-    # In the order of their ids: nobody else who locks several chunks waits for us in a circle.
-    locked = select(Chunk.id).where(*ours).order_by(Chunk.id).with_for_update()
-    return update(Chunk).where(Chunk.id.in_(locked), *ours).values(lease_expires_at=end).returning(Chunk.id)
+def _completing() -> Select[int]:
+    """Built once: building it takes longer than Postgres takes to run it."""
+    part = recordset(
+        bindparam("parts", type_=JSONB),
+        *(column(name, BigInteger) for name in ("id", "token", "failed", "bytes")),
+        *(column(name, Text) for name in ("key", "sha256", "device")),
+    )
+    ours = (Chunk.id == part.c.id, Chunk.token == part.c.token, Chunk.state == ChunkState.RUNNING)
+    # In the order of their ids, as everywhere.
+    locked = select(part).join(Chunk, and_(*ours)).order_by(Chunk.id).with_for_update(of=Chunk).cte("locked")
+    done = (
+        update(Chunk)
+        .where(Chunk.id == locked.c.id, Chunk.token == locked.c.token, Chunk.state == ChunkState.RUNNING)
+        .values(
+            state=ChunkState.DONE,
+            samples_stored=Chunk.num_samples - locked.c.failed,
+            part_key=locked.c.key,
+            part_bytes=locked.c.bytes,
+            part_sha256=locked.c.sha256,
+            device=locked.c.device,
+            finished_at=func.clock_timestamp(),
+            owner=None,
+            lease_expires_at=None,
+            error=None,
+        )
+        .returning(Chunk.id)
+        .cte("done")
+    )
+    return select(done.c.id)
+
+
+def _renewing() -> Select[Any]:
+    """Built once, as the other."""
+    pair = recordset(bindparam("held", type_=JSONB), column("id", BigInteger), column("token", BigInteger))
+    duration = bindparam("duration", type_=Interval)
+    ours = (Chunk.id == pair.c.id, Chunk.token == pair.c.token, Chunk.state == ChunkState.RUNNING)
+    old = Chunk.lease_expires_at < func.now() + bindparam("young", type_=Interval)
+    free = select(pair).join(Chunk, and_(*ours, old)).with_for_update(of=Chunk, skip_locked=True).cte("free")
+    renewed = (
+        update(Chunk)
+        .where(Chunk.id == free.c.id, Chunk.token == free.c.token, Chunk.state == ChunkState.RUNNING)
+        .values(lease_expires_at=func.now() + duration)
+        .returning(Chunk.id)
+        .cte("renewed")
+    )
+    return select(Chunk.id).join(pair, and_(*ours)).add_cte(renewed)
+
+
+_COMPLETING, _RENEWING = _completing(), _renewing()

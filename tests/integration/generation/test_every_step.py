@@ -25,7 +25,6 @@ from sqlalchemy import func, select, update
 
 from shared.database.engines import sync_engine, transaction
 from shared.database.queries import claims
-from shared.database.queries.events import save_event
 from shared.database.tables import Chunk, Job
 from shared.jobs.events import EventKind
 from shared.jobs.states import ChunkState, JobState
@@ -179,10 +178,9 @@ def leave(living: Workshop, job_id: UUID, attempts: int, chunk: int | None = Non
     with transaction(living.database) as session:
         mine = select(Chunk.id).where(Chunk.job_id == job_id)
         ids = session.scalars(mine if chunk is None else mine.where(Chunk.position == chunk)).all()
-        session.execute(claims.lease(ids, "dead", timedelta(seconds=-1)))
+        session.execute(*claims.lease(ids, "dead", timedelta(seconds=-1)))
         session.execute(update(Chunk).where(Chunk.id.in_(ids)).values(attempts=attempts))
-        for started, number in session.execute(claims.start_jobs({job_id})):
-            session.execute(*save_event(started, number, EventKind.RUNNING))
+        session.execute(*claims.start_jobs({job_id}))
 
 
 def everything_that_upkeep_settles(living: Workshop) -> list[UUID]:

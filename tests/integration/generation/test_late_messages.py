@@ -71,11 +71,11 @@ def late(engine: Engine, storage: ObjectStorage, works: Sequence[Work]) -> list[
 
     def renew() -> None:
         with transaction(engine) as session:
-            session.execute(leases.renew([work.lease for work in works], LEASE))
+            session.execute(*leases.renew([work.lease for work in works], LEASE))
 
     def start() -> None:
         with transaction(engine) as session:
-            assert not session.execute(claims.start_jobs({works[0].job_id})).all()
+            session.execute(*claims.start_jobs({works[0].job_id}))
 
     def fail_all() -> None:
         for work in works:

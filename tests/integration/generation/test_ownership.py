@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from datetime import timedelta
 from pathlib import Path
@@ -23,7 +24,7 @@ from shared.storage.objects import ObjectStorage, open_storage
 from tests.support.jobs import read_chunks, read_events, read_job, save_job
 from tests.support.processes import wait_until
 from worker.generation.claim import Claimant, claim
-from worker.generation.complete import complete, fail, give_back, try_again
+from worker.generation.complete import Stored, complete, complete_together, fail, give_back, try_again
 from worker.generation.ending import fail_jobs
 from worker.generation.recovery import recover
 from worker.generation.retention import expire_results
@@ -157,7 +158,8 @@ def test_a_renewed_lease_is_not_taken_back(engine: Engine, storage: ObjectStorag
     save_job(engine, [1])
     (work,) = claim(engine, claimant(lease=-1))
     with transaction(engine) as session:
-        assert session.scalars(leases.renew([work.lease], timedelta(seconds=30))).all() == [work.chunk_id]
+        renewal = leases.renew([work.lease], timedelta(seconds=30))
+        assert session.scalars(*renewal).all() == [work.chunk_id]
     assert recover(engine, storage, 3).taken_back == 0
 
 
@@ -166,31 +168,82 @@ def test_a_stale_token_renews_nothing(engine: Engine) -> None:
     (work,) = claim(engine, claimant())
     with transaction(engine) as session:
         stale = [(work.chunk_id, work.token - 1)]
-        assert session.scalars(leases.renew(stale, timedelta(seconds=30))).all() == []
+        assert session.scalars(*leases.renew(stale, timedelta(seconds=30))).all() == []
 
 
-def test_leases_are_renewed_in_one_order_so_that_nobody_waits_in_a_circle(engine: Engine) -> None:
-    """A renewal that waits for the first chunk has not locked the second one yet."""
+def test_a_renewal_waits_for_nobody_and_what_is_locked_is_still_ours(engine: Engine) -> None:
     save_job(engine, [2], per_chunk=1)
-    first, second = sorted(claim(engine, claimant()), key=lambda work: work.chunk_id)
+    first, second = claim(engine, claimant())
+    with transaction(engine) as completing:
+        lock = text("SELECT id FROM chunks WHERE id = :id FOR UPDATE")
+        completing.execute(lock, {"id": first.chunk_id})
+        with transaction(engine) as session:
+            renewal = leases.renew([first.lease, second.lease], timedelta(minutes=1))
+            assert sorted(session.scalars(*renewal)) == [first.chunk_id, second.chunk_id]
+        untouched, renewed = read_chunks(engine, first.job_id)
+    assert untouched.lease_expires_at
+    assert renewed.lease_expires_at
+    assert renewed.lease_expires_at - untouched.lease_expires_at > timedelta(seconds=25)
+
+
+def test_a_young_lease_is_left_alone_and_known_to_be_ours(engine: Engine) -> None:
+    """Most chunks of one sample end before theirs is old."""
+    job_id = save_job(engine, [1])
+    (work,) = claim(engine, claimant(lease=30))
+    before = read_chunks(engine, job_id)[0].lease_expires_at
+    with transaction(engine) as session:
+        assert session.scalars(*leases.renew([work.lease], timedelta(seconds=30))).all() == [work.chunk_id]
+    assert read_chunks(engine, job_id)[0].lease_expires_at == before
+
+
+def test_chunks_are_completed_in_one_order_so_that_nobody_waits_in_a_circle(
+    engine: Engine, storage: ObjectStorage
+) -> None:
+    """A completion that waits for the first chunk has not locked the second one yet."""
+    for _ in range(2):
+        save_job(engine, [1])
+    first, second = claim(engine, claimant())
     with transaction(engine) as session:  # now the table and its indexes have the second one first
         later = "UPDATE chunks SET lease_expires_at = lease_expires_at + interval '1 s' WHERE id = :id"
         session.execute(text(later), {"id": first.chunk_id})
-    renewed: list[int] = []
-
-    def renew() -> None:
-        with transaction(engine) as session:
-            renewed.extend(session.scalars(leases.renew([second.lease, first.lease], timedelta(minutes=1))))
-
+    group = [Stored(second, PART), Stored(first, PART)]
     lock = text("SELECT id FROM chunks WHERE id = :id FOR UPDATE NOWAIT")
     with transaction(engine) as session:
         session.execute(lock, {"id": first.chunk_id})
-        renewing = threading.Thread(target=renew)
-        renewing.start()
-        wait_until(lambda: _waits_for_a_lock(engine, "UPDATE chunks SET lease_expires_at"))
+        completing = threading.Thread(target=complete_together, args=(engine, storage, group))
+        completing.start()
+        wait_until(lambda: _waits_for_a_lock(engine))
         session.execute(lock, {"id": second.chunk_id})
-    renewing.join()
-    assert sorted(renewed) == [first.chunk_id, second.chunk_id]
+    completing.join()
+    assert {read_job(engine, work.job_id).state for work in (first, second)} == {JobState.READY}
+
+
+def test_workers_that_complete_chunks_of_the_same_jobs_at_once_count_each_of_them(
+    engine: Engine, storage: ObjectStorage
+) -> None:
+    """In whatever order they come; who counts a job down last makes it ready."""
+    jobs = [save_job(engine, [8], per_chunk=1) for _ in range(4)]
+    works = claim(engine, claimant(batch=32))
+    assert len(works) == 32
+    groups = [[work for work in works if work.position == place] for place in range(8)]
+
+    def finish(mine: list[list[Work]]) -> None:
+        for group in mine:
+            order = random.Random(group[0].position).sample(group, len(group))
+            complete_together(engine, storage, [Stored(work, PART) for work in order])
+
+    threads = [threading.Thread(target=finish, args=(groups[place::4],)) for place in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for job_id in jobs:
+        job, events = read_job(engine, job_id), read_events(engine, job_id)
+        assert (job.state, job.samples_done, job.chunks_open) == (JobState.READY, 8, 0)
+        assert [event.number for event in events] == list(range(1, 12))
+        told = [event.data["samples_done"] for event in events if event.kind == EventKind.PROGRESS]
+        assert told == list(range(1, 9))
+        assert [event.kind for event in events].count(EventKind.READY) == 1
 
 
 def test_attempts_are_counted_before_the_work_and_end(engine: Engine, storage: ObjectStorage) -> None:
@@ -265,10 +318,10 @@ def test_the_database_refuses_rows_that_no_legal_move_makes(engine: Engine, ille
         session.execute(text(illegal))
 
 
-def _waits_for_a_lock(engine: Engine, statement: str) -> bool:
+def _waits_for_a_lock(engine: Engine) -> bool:
     with transaction(engine) as session:
-        waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE :begin"
-        return session.scalar(text(waiting), {"begin": f"{statement}%"}) is not None
+        waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%chunks%'"
+        return session.scalar(text(waiting)) is not None
 
 
 def _age(engine: Engine, job_id: UUID) -> None:
@@ -305,7 +358,7 @@ def test_what_another_worker_is_taking_is_passed_over_and_the_next_is_taken(engi
     save_job(engine, [6], per_chunk=2)
     with transaction(engine) as other:
         first = other.scalars(claims.claimable({"gem-1-bulk": [1]}, (), 1, Turn())).all()
-        assert other.scalars(claims.lock_queued([first[0].id])).all() == [first[0].id]
+        assert other.scalars(*claims.lease(first, "other", timedelta(seconds=30))).all() == first
         assert [work.position for work in claim(engine, claimant(batch=2))] == [1]
 
 
