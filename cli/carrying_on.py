@@ -17,7 +17,7 @@ _NAME = ".genequeue.json"
 class Memory:
     """One submit: its key, sent with every try so that the query is saved once, and how far it came.
 
-    `submitted` is the digest of what is sent.
+    `submitted` is the digest of what is sent. `first` says that no other run began with it.
     """
 
     folder: Path
@@ -25,6 +25,7 @@ class Memory:
     key: str = field(default_factory=lambda: uuid4().hex)
     upload: str | None = None
     query: str | None = None
+    first: bool = False
 
     @classmethod
     def recall(cls, folder: Path, submitted: str) -> Memory:
@@ -34,7 +35,7 @@ class Memory:
         """
         known = _read(folder)
         if known is None:
-            memory = cls(folder, submitted)
+            memory = cls(folder, submitted, first=True)
             memory.save()
             return memory
         if known.submitted != submitted:
@@ -47,7 +48,7 @@ class Memory:
     def save(self) -> None:
         """Write it, whole or not at all."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        kept = {name: value for name, value in asdict(self).items() if name != "folder"}
+        kept = {name: value for name, value in asdict(self).items() if name not in {"folder", "first"}}
         beside = self.folder / f"{_NAME}.new"
         beside.write_text(json.dumps(kept, indent=2) + "\n")
         beside.replace(self.folder / _NAME)

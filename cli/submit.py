@@ -16,7 +16,7 @@ from cli.coverage import recall_coverage, show_coverage
 from cli.fetching import console, fetch, folder_in
 from cli.options import DEFAULT_URL, Key, Output, Url, Wait, read_pairs
 from genequeue.client import Client, queries
-from genequeue.client.errors import AccessRefused, NeverHeard, NotThere, QueryRefused
+from genequeue.client.errors import AccessRefused, NotThere, QueryRefused
 from genequeue.client.progress import bars
 from genequeue.client.queries import Accepted, Attempt
 from genequeue.client.submissions import Submission, digest_of, read_json, read_submission
@@ -106,16 +106,19 @@ def _accepted(client: Client, what: Submission, model: str, memory: Memory | Non
     if memory and memory.query:
         console.print(f"Going on with query {memory.query}, which was submitted before.", highlight=False)
         return memory.query
-    attempt = Attempt(memory.key, memory.upload, memory.began_upload) if memory else Attempt(uuid4().hex)
+    attempt = (
+        Attempt(memory.key, memory.upload, memory.began_upload, memory.was_accepted)
+        if memory
+        else Attempt(uuid4().hex)
+    )
     try:
         with bars(console) as tell:
             accepted = client.play(queries.submit(what, model, attempt, tell))
-    except (QueryRefused, AccessRefused, NotThere, NeverHeard):
-        if memory:
+    except (QueryRefused, AccessRefused, NotThere) as refused:
+        # What another run sent may have been saved before its key was revoked or its model removed.
+        if memory and (memory.first or isinstance(refused, QueryRefused)):
             memory.was_refused()
         raise
-    if memory:
-        memory.was_accepted(accepted.query_id)
     _show_rejected(accepted)
     return accepted.query_id
 

@@ -8,11 +8,12 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
-from api.dependencies import PlugsOf, Work
+from api.dependencies import PlugsOf
 from api.schemas.streams import JSON, stream_result
-from api.services.results import open_parts, stored_result
+from api.services.results import header_of, open_parts, parts_of
 from api.services.status import job_behind_link, job_id_of
 from shared import links
+from shared.database.engines import async_transaction
 from shared.results.json_form import stream_json
 
 router = APIRouter(prefix="/api/downloads", tags=["Downloads"])
@@ -45,7 +46,6 @@ router = APIRouter(prefix="/api/downloads", tags=["Downloads"])
 )
 async def download(
     query_id: str,
-    work: Work,
     plugs: PlugsOf,
     request: Request,
     expires: Annotated[str, Query(description="As in the link.")] = "",
@@ -54,7 +54,9 @@ async def download(
     """Needs no key: the link itself is the permission. The status route gives a fresh one at each call."""
     job_id = job_id_of(query_id)
     plugs.links.check(links.result(job_id), expires, signature)
-    job = await job_behind_link(work.session, job_id)
-    stored = await stored_result(work.session, job, plugs.models)
-    parts = await run_in_threadpool(open_parts, plugs.storage, stored.parts)
-    return stream_result(request, stream_json(stored.header, parts), JSON, f"{job_id}.json")
+    async with async_transaction(plugs.engine) as session:
+        job = await job_behind_link(session, job_id)
+        stored = await parts_of(session, job)
+    header = await header_of(job, plugs.models)
+    parts = await run_in_threadpool(open_parts, plugs.storage, stored)
+    return stream_result(request, stream_json(header, parts), JSON, f"{job_id}.json")

@@ -19,6 +19,7 @@ from api.services.parts import parts_so_far, read_manifest
 from api.services.results import answered_by
 from api.services.status import job_of
 from shared import links
+from shared.database.engines import async_transaction
 from shared.database.tables import Chunk, Job
 from shared.jobs.states import JobState
 from shared.results.csv_form import MEDIA_TYPE as CSV
@@ -83,14 +84,13 @@ async def manifest(
     response_class=Response,
     responses={200: {"content": {CSV: {}}, "description": "`ensembl_id,symbol,biotype,length`."}},
 )
-async def genes(
-    query_id: str, workspace_id: WorkspaceId, work: Work, plugs: PlugsOf, request: Request
-) -> Response:
+async def genes(query_id: str, workspace_id: WorkspaceId, plugs: PlugsOf, request: Request) -> Response:
     """A line for each gene, in the order of the counts, of the very version that answers.
 
     `genes_sha256` in the manifest is the SHA-256 of these bytes.
     """
-    job = await job_of(work.session, query_id, workspace_id)
+    async with async_transaction(plugs.engine) as session:
+        job = await job_of(session, query_id, workspace_id)
     model = (await answered_by(job, plugs.models)).model
     headers = _as_file(f"{job.id}-genes.csv", model.genes_csv_digest)
     if has_already(request.headers.get("if-none-match", ""), headers["ETag"]):

@@ -109,7 +109,7 @@ def _accepted(taken: Received, request: Request) -> Accepted:
 async def _followed(plugs: Plugs, job_id: UUID) -> tuple[Following, ResultHeader]:
     async with async_transaction(plugs.engine) as session:
         job = await job_behind_link(session, job_id)
-        header = await header_of(job, plugs.models)
+    header = await header_of(job, plugs.models)
     return Following(plugs.engine, job.id, job.samples_total, plugs.settings.stream_wait), header
 
 

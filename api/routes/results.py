@@ -73,9 +73,10 @@ async def result(
     async with async_transaction(plugs.engine) as session:
         job = await job_of(session, query_id, workspace_id)
         chunks = await chunks_of(session, job, partial=partial)
-        offer = await answered_by(job, plugs.models)
-        selection = selection_of(Wanted(genes, inputs, columns), form, offer)
-        if selection.inputs is not None:
+    offer = await answered_by(job, plugs.models)
+    selection = selection_of(Wanted(genes, inputs, columns), form, offer)
+    if selection.inputs is not None:
+        async with async_transaction(plugs.engine) as session:
             chunks = await chunks_with(session, job, chunks, selection.inputs)
     parts = tuple(PartRef.of(chunk) for chunk in chunks)
     if form.is_made:
@@ -114,7 +115,7 @@ async def summary(
     async with async_transaction(plugs.engine) as session:
         job = await job_of(session, query_id, workspace_id)
         await chunks_of(session, job)
-        offer = await answered_by(job, plugs.models)
+    offer = await answered_by(job, plugs.models)
     wish = Wish(ArtifactKind.SUMMARY, {"form": "json"}, job.samples_done)
     return await Making(plugs, request, base_url, job, offer).answer(wish, prefer)
 
@@ -151,7 +152,7 @@ async def compare(
     async with async_transaction(plugs.engine) as session:
         job = await job_of(session, query_id, workspace_id)
         await chunks_of(session, job)
-        offer = await answered_by(job, plugs.models)
+    offer = await answered_by(job, plugs.models)
     wanted = {"form": str(form), "a": a.to_json(), "b": b.to_json()}
     wish = Wish(ArtifactKind.COMPARISON, wanted, job.samples_done)
     return await Making(plugs, request, base_url, job, offer).answer(wish, prefer)

@@ -6,9 +6,7 @@ What is not whole raises; nobody gets a shorter result than was asked for.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
-from uuid import UUID
 
 import pyarrow as pa
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -27,33 +25,16 @@ from shared.results.stored import PartRef
 from shared.storage.port import Storage
 
 
-@dataclass(frozen=True, slots=True)
-class StoredResult:
-    """Everything that reading a result needs, without a row or a session."""
-
-    job_id: UUID
-    header: ResultHeader
-    parts: tuple[PartRef, ...]
-
-
-async def stored_result(
-    session: AsyncSession, job: Job, models: LiveCatalog, *, partial: bool = False
-) -> StoredResult:
-    """The result of a ready job or, where `partial`, what is finished of one that runs or was cancelled.
-
-    Raises ResultNotReady, ResultGone, ResultDamaged, DatabaseUnavailable.
-    """
-    return StoredResult(job.id, await header_of(job, models), await parts_of(session, job, partial=partial))
-
-
-async def parts_of(session: AsyncSession, job: Job, *, partial: bool = False) -> tuple[PartRef, ...]:
-    """The parts of a result, in order. Raises as `stored_result` does."""
-    chunks = await chunks_of(session, job, partial=partial)
-    return tuple(PartRef.of(chunk) for chunk in chunks)
+async def parts_of(session: AsyncSession, job: Job) -> tuple[PartRef, ...]:
+    """The parts of a result, in order. Raises as `chunks_of` does."""
+    return tuple(PartRef.of(chunk) for chunk in await chunks_of(session, job))
 
 
 async def chunks_of(session: AsyncSession, job: Job, *, partial: bool = False) -> list[Chunk]:
-    """The chunks that have parts of a result, in order. Raises as `stored_result` does."""
+    """The chunks that have parts of a result, in order; where `partial`, also of one that is not ready.
+
+    Raises ResultNotReady, ResultGone, ResultDamaged, DatabaseUnavailable.
+    """
     if not (partial and has_part_of_result(job)):
         require_ready(job)
     found = (await session.scalars(done_chunks(job.id))).all()

@@ -21,7 +21,7 @@ from api.services.respite import Respite
 from shared.database.engines import async_transaction
 from shared.database.queries import uploads
 from shared.database.tables import Upload
-from shared.errors import UploadElsewhere, UploadGone, UploadNotFound, UploadsFull
+from shared.errors import InvalidInput, UploadElsewhere, UploadGone, UploadNotFound, UploadsFull
 from shared.sheets.body import piece_key, upload_prefix
 from shared.storage.port import Storage
 
@@ -60,6 +60,11 @@ class Uploads:
                 raise UploadsFull(
                     f"This workspace keeps {kept:,} uploads already; the most is {self.room.uploads:,} "
                     f"(GENEQUEUE_WORKSPACE_UPLOADS). {_make_room(next_end)}"
+                )
+            if values["length"] > self.room.bytes:
+                raise InvalidInput(
+                    f"Upload-Length is {values['length']:,} bytes; a workspace keeps {self.room.bytes:,} at "
+                    "most (GENEQUEUE_WORKSPACE_UPLOAD_BYTES). Send the rows as several queries."
                 )
             if size + values["length"] > self.room.bytes:
                 raise UploadsFull(

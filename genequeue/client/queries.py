@@ -8,10 +8,10 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
-from genequeue.client.calls import Call, Json, Pause, Stage, Steps, Tell, Told, ask, post_json
-from genequeue.client.errors import QueryEnded
+from genequeue.client.calls import Answer, Call, Json, Pause, Stage, Steps, Tell, Told, ask, post_json
+from genequeue.client.errors import QueryEnded, QueryRefused
 from genequeue.client.submissions import Query, Rows, Submission
-from genequeue.client.uploads import upload
+from genequeue.client.uploads import end, upload
 
 FINAL = frozenset({"ready", "failed", "cancelled", "expired"})
 # Of a broken connection, no more than this is sent again.
@@ -37,42 +37,59 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What makes several tries one submit: a key, and the upload that was begun; `began` is told of one.
+    """What makes several tries one submit: a key, and the upload that was begun.
 
-    More bytes than `at_once` go up as an upload that can be carried on.
+    `began` is told of an upload, `saved` of the query. More bytes than `at_once` go up as an upload that can
+    be carried on.
     """
 
     key: str
     upload: str | None = None
     began: Callable[[str], None] = lambda _: None
+    saved: Callable[[str], None] = lambda _: None
     at_once: int = MOST_AT_ONCE
 
 
 def submit(what: Submission, model: str, attempt: Attempt, tell: Tell) -> Steps[Accepted]:
     """Have a query saved, once, however often this is played with the same attempt. Raises RequestFailed."""
-    call = yield from _call(_route(model, "predict"), what, attempt, tell)
-    answer = yield from ask(replace(call, headers={**call.headers, "Idempotency-Key": attempt.key}))
-    return Accepted.read(answer.json())
+    call, upload_id = yield from _call(_route(model, "predict"), what, attempt, tell)
+    call = replace(call, headers={**call.headers, "Idempotency-Key": attempt.key})
+    answer = yield from _unless_refused(call, upload_id)
+    accepted = Accepted.read(answer.json())
+    attempt.saved(accepted.query_id)
+    yield from end(upload_id)
+    return accepted
 
 
 def check(what: Submission, model: str, tell: Tell) -> Steps[Json]:
     """What the server says of a query without running it. Raises RequestFailed."""
-    call = yield from _call(_route(model, "validate"), what, Attempt(""), tell)
-    return (yield from ask(call)).json()  # type: ignore[no-any-return]
+    call, upload_id = yield from _call(_route(model, "validate"), what, Attempt(""), tell)
+    answer = yield from _unless_refused(call, upload_id)
+    yield from end(upload_id)
+    return answer.json()  # type: ignore[no-any-return]
 
 
 def _route(model: str, action: str) -> str:
     return f"/api/models/{quote(model)}/{action}"
 
 
-def _call(route: str, what: Submission, attempt: Attempt, tell: Tell) -> Steps[Call]:
-    """What sends a query to a route, once its bytes are uploaded if they are many."""
+def _call(route: str, what: Submission, attempt: Attempt, tell: Tell) -> Steps[tuple[Call, str | None]]:
+    """What sends a query to a route, once its bytes are uploaded if they are many; and that upload."""
     if isinstance(what, Query):
-        return post_json(route, what.body)
+        return post_json(route, what.body), None
     if what.size <= attempt.at_once:
-        return _whole(what, route)
+        return _whole(what, route), None
     upload_id = yield from upload(what, attempt.upload, attempt.began, tell)
-    return post_json(route, {"upload": upload_id, **what.options})
+    return post_json(route, {"upload": upload_id, **what.options}), upload_id
+
+
+def _unless_refused(call: Call, upload_id: str | None) -> Steps[Answer]:
+    """The answer; what was uploaded and is refused is of no use to anybody. Raises RequestFailed."""
+    try:
+        return (yield from ask(call))
+    except QueryRefused:
+        yield from end(upload_id)
+        raise
 
 
 def _whole(rows: Rows, route: str) -> Call:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Callable
+from contextlib import suppress
 
 from genequeue.client.calls import Call, Stage, Steps, Tell, Told, Waits, ask, once
 from genequeue.client.errors import Conflicting, Gone, NotThere, RequestFailed
@@ -40,6 +41,13 @@ def upload(rows: Rows, begun: str | None, began: Callable[[str], None], tell: Te
             sent = yield from _known_offset(begun)
     tell(Told(Stage.UPLOAD, sent, rows.size))
     return begun
+
+
+def end(upload_id: str | None) -> Steps[None]:
+    """Have its bytes removed: nobody needs them any more. Where that fails, they are swept a day later."""
+    if upload_id is not None:
+        with suppress(RequestFailed):
+            yield from once(Call("DELETE", f"{_ROUTE}/{upload_id}", headers=_VERSION))
 
 
 def _create(rows: Rows) -> Steps[str]:

@@ -96,7 +96,11 @@ def _check_genes(path: Path, manifest: Json) -> Iterator[Fault]:
         return
     remedy = _FETCH_AGAIN.format(manifest["job_id"], path.parent)
     if not path.is_file():
-        yield Fault(path.name, f"it is missing: nobody can say which genes were counted. {remedy}")
+        yield Fault(
+            path.name,
+            f"it is missing: nobody can say which genes were counted. {remedy} If that version of the model "
+            "is gone from the server, the genes.csv of any other result of it is the same.",
+        )
     elif (digest := sha256_of(path)) != signed:
         yield Fault(path.name, f"it was changed: its SHA-256 is {digest}; {signed} was signed. {remedy}")
 

@@ -24,10 +24,10 @@ class Faults:
         """Whether the list is full."""
         return len(self._found) >= self._most
 
-    def add(self, path: str, message: str) -> None:
+    def add(self, path: str, message: str, pointer: str | None = None) -> None:
         """Note one fault, while there is room for it."""
         if not self.enough:
-            self._found.append(Fault(path, message))
+            self._found.append(Fault(path, message, pointer=pointer))
 
     def raise_any(self) -> None:
         """Raise QueryRejected with all of them, if there are any; a full list says that it is one."""

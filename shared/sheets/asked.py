@@ -63,7 +63,7 @@ class LargeQuery:
                 design = Design.read(body[DESIGN], body.get(EXCLUDE), num_samples, rules)
             except QueryRejected as rejected:
                 for fault in rejected.faults:
-                    faults.add(fault.path, fault.message)
+                    faults.add(fault.path, fault.message, fault.pointer)
         faults.raise_any()
         return cls(options, on_error, body, num_samples, design)
 
@@ -75,7 +75,7 @@ class LargeQuery:
             return self.design.rows()
         inputs = self.source.get(INPUTS)
         items = inputs if isinstance(inputs, list) else [inputs]
-        return (Row(number, number + 1, item) for number, item in enumerate(items))
+        return (Row(number, None, item) for number, item in enumerate(items))
 
 
 def _check_sources(body: Mapping[str, Any], from_file: bool, faults: Faults) -> None:

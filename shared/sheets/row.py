@@ -17,13 +17,13 @@ class Origin(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row by its number, from 0; the line where it begins, from 1; and its input, as JSON would say it.
+    """A row by its number, from 0; the line where it begins, from 1, if it has one; and its input, in JSON.
 
     `fault` says why there is no input; "" where there is one. `origin` is None for a row that was written.
     """
 
     number: int
-    line: int
+    line: int | None
     item: object
     fault: str = ""
     origin: Origin | None = None

@@ -52,7 +52,7 @@ def test_a_worker_finds_its_lease_gone(api: Service) -> None:
     cancel(api, job_id)
     assert chunk.token is not None
     with transaction(api.engine) as session:
-        assert session.scalars(renew([(chunk.id, chunk.token)], api.settings.link_lifetime)).all() == []
+        assert session.scalars(*renew([(chunk.id, chunk.token)], api.settings.link_lifetime)).all() == []
     with pytest.raises(NoResultFound):
         api.completer.complete(chunk)
     (row,) = read_chunks(api.engine, job_id)

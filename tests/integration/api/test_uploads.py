@@ -357,6 +357,9 @@ def test_a_workspace_keeps_so_many_uploads_and_so_many_bytes_of_them(serve: Serv
         )
         let_it_wait(api, first, "-1 s")
         begin(api, 100)
+        alone = begin_as(api, api.key, 101)
+        assert (alone.status_code, alone.json()["code"]) == (400, "invalid_input")
+        assert "101 bytes; a workspace keeps 100 at most" in alone.json()["error"]
         limits = {limit["name"]: limit["value"] for limit in api.get("/api/limits").json()["limits"]}
         assert (limits["workspace_uploads"], limits["workspace_upload_bytes"]) == (3, 100)
 

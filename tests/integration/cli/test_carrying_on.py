@@ -66,8 +66,8 @@ def submit(client: Client, what: Submission, folder: Path) -> str:
     """What the command does, with an upload of a few hundred bytes a piece."""
     memory = Memory.recall(folder, digest_of(what, MODEL))
     if memory.query is None:
-        attempt = Attempt(memory.key, memory.upload, memory.began_upload, at_once=100)
-        memory.was_accepted(client.play(queries.submit(what, MODEL, attempt, quiet)).query_id)
+        attempt = Attempt(memory.key, memory.upload, memory.began_upload, memory.was_accepted, at_once=100)
+        client.play(queries.submit(what, MODEL, attempt, quiet))
     assert memory.query is not None
     client.play(folders.gather(memory.query, folder, quiet))
     return memory.query
@@ -156,6 +156,15 @@ def test_after_a_refusal_the_same_folder_takes_what_was_mended(machine: Machine,
     assert not folder.exists()
     machine.talk("submit", str(conditions(tmp_path, 5)), "--model", MODEL, "-o", f"{folder}/")
     assert verify(folder).samples == 5
+
+
+def test_what_another_run_began_is_kept_when_a_later_one_has_no_key(machine: Machine, tmp_path: Path) -> None:
+    path, folder = conditions(tmp_path, 5), tmp_path / "result"
+    begun = Memory.recall(folder, digest_of(read_submission(path, MODEL, {}), MODEL))
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        machine.talk("submit", str(path), "--model", MODEL, "-o", f"{folder}/", "--key", "gq_wrong")
+    assert "not known here" in refused.value.stderr
+    assert Memory.recall(folder, begun.submitted).key == begun.key
 
 
 def test_a_file_is_checked_without_running_it(machine: Machine, tmp_path: Path) -> None:

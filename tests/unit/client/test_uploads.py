@@ -8,6 +8,7 @@ import pytest
 
 from genequeue.client.calls import Told, quiet
 from genequeue.client.errors import QueryRefused, ServerAway
+from genequeue.client.queries import Attempt, check, submit
 from genequeue.client.submissions import Rows
 from genequeue.client.uploads import upload
 from tests.support.scripted import LOST, Script, answer, refusal
@@ -72,3 +73,30 @@ def test_a_server_that_takes_nothing_is_given_up_after_a_minute() -> None:
 def test_what_is_too_large_is_refused_in_the_servers_words() -> None:
     with pytest.raises(QueryRefused, match="at most"):
         Script(refusal(413, "It may have at most 10 bytes.")).play(upload(rows(), None, pytest.fail, quiet))
+
+
+def attempt(saved: list[str]) -> Attempt:
+    return Attempt("key", saved=saved.append, at_once=100)
+
+
+def test_what_was_uploaded_is_let_go_once_the_query_is_saved() -> None:
+    saved = list[str]()
+    script = Script(CREATED, at(20 * MIB), answer(202, {"modelQueryId": "q1"}), refusal(500))  # type: ignore[arg-type]
+    script.play(submit(rows(), "gem-1-bulk", attempt(saved), quiet))
+    assert script.asked[2:] == ["POST /api/models/gem-1-bulk/predict", "DELETE /api/uploads/u1"]
+    assert saved == ["q1"]
+
+
+def test_what_was_uploaded_and_refused_is_let_go() -> None:
+    saved = list[str]()
+    script = Script(CREATED, at(20 * MIB), refusal(422), answer(204))  # type: ignore[arg-type]
+    with pytest.raises(QueryRefused):
+        script.play(submit(rows(), "gem-1-bulk", attempt(saved), quiet))
+    assert script.asked[-1] == "DELETE /api/uploads/u1"
+    assert saved == []
+
+
+def test_what_was_uploaded_to_be_checked_is_let_go() -> None:
+    script = Script(CREATED, at(20 * MIB), answer(200, {"valid": True}), answer(204))  # type: ignore[arg-type]
+    assert script.play(check(rows(), "gem-1-bulk", quiet)) == {"valid": True}
+    assert script.asked[-1] == "DELETE /api/uploads/u1"
