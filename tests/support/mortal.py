@@ -189,9 +189,9 @@ def _work(place: Place, fate: Fate) -> None:
     engines = Engines(shelf, load, 2)
     database = steps.watch(sync_engine(place.database_url))
     claimant = Claimant(f"mortal-{os.getpid()}", engines.claimable, fate.lease, 64)
-    # The heart beats by itself, at times of its own: its statements are no steps.
+    # It beats once, at the beginning: who is frozen within a beat would hold the rows that others wait for.
     with Heartbeat(
-        sync_engine(place.database_url), WorkerCard(claimant.owner, "cpu"), fate.lease, fate.lease / 5
+        sync_engine(place.database_url), WorkerCard(claimant.owner, "cpu"), fate.lease, timedelta(minutes=10)
     ) as heartbeat:
         pipeline = Pipeline(
             Plugs(database, SteppingStorage(place.storage, steps), heartbeat, engines), claimant, 3

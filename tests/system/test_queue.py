@@ -171,7 +171,7 @@ def test_a_message_that_is_delivered_again_while_its_worker_computes_changes_not
     stage: Stage, rows: DatabaseEngine, wake_up: bytes
 ) -> None:
     """Row 1: the chunk takes longer than its lease, and the other worker is asked again and again."""
-    job_id = save_job(rows, [60_000], per_chunk=60_000)
+    job_id = save_job(rows, [240_000], per_chunk=240_000)
 
     def state() -> str:
         return read_chunks(rows, job_id)[0].state
