@@ -32,6 +32,7 @@ class Gate:
     bounds: Bounds
     fresh_for: timedelta = timedelta(seconds=0.5)
     _open: Counter[int] = field(default_factory=Counter, init=False)
+    _meanwhile: Counter[int] = field(default_factory=Counter, init=False)  # taken since the last look began
     _looked: float = field(default=float("-inf"), init=False)
 
     async def admit(self, session: AsyncSession, workspace_id: int, samples: int) -> None:
@@ -40,9 +41,11 @@ class Gate:
         Raises WorkspaceFull and ServiceFull once a bound is reached, and DatabaseUnavailable.
         """
         if time.monotonic() - self._looked > self.fresh_for.total_seconds():
-            self._looked = time.monotonic()  # before the statement: one look at a time is enough
+            began = self._looked = time.monotonic()  # before the statement: one look at a time is enough
+            self._meanwhile = Counter()
             rows = await session.execute(open_samples())
-            self._open = Counter(dict(rows.all()))
+            if began == self._looked:  # One that was held up may be older than what is known by now.
+                self._open = Counter(dict(rows.all())) + self._meanwhile
         own, everybodys = self._open[workspace_id], self._open.total()
         if own >= self.bounds.workspace:
             raise WorkspaceFull(
@@ -55,3 +58,4 @@ class Gate:
                 "Send the query again in a few minutes; queries that were accepted are not touched."
             )
         self._open[workspace_id] += samples
+        self._meanwhile[workspace_id] += samples

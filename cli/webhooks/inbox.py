@@ -86,8 +86,8 @@ class Inbox:
         if self.forward:
             reply, told = self.forward.send(request)
             line.append_text(told)
+        self._keep(request)  # What is shown is kept, whenever this command is ended.
         self.console.print(line, soft_wrap=True)
-        self._keep(request)
         self.came.set()
         return reply
 

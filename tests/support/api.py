@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import httpx
 import uvicorn
-from sqlalchemy import Engine
+from sqlalchemy import Engine, func, select, text
 
 from api.main import build_app
 from shared.database.engines import sync_engine, transaction
@@ -22,8 +23,10 @@ from shared.database.queries.keys import ensure_workspace, save_key
 from shared.database.tables import Chunk
 from shared.settings import ApiSettings
 from shared.storage.objects import Credentials, ObjectStorage, open_storage
+from tests.support import calls
 from tests.support.catalogs import LIVER
 from tests.support.completer import Completer
+from tests.support.processes import wait_until
 
 SECRET = "a secret of the tests"
 
@@ -50,7 +53,7 @@ class Service:
     def call(self, method: str, path: str, *, key: str | None = None, **options: Any) -> httpx.Response:
         """One request, with this service's key unless another is given."""
         headers = {"Authorization": f"Bearer {key or self.key}", **options.pop("headers", {})}
-        return httpx.request(method, self.url + path, headers=headers, timeout=30, **options)
+        return calls.request(method, self.url + path, headers=headers, **options)
 
     def get(self, path: str, **options: Any) -> httpx.Response:
         """A GET with the key."""
@@ -79,14 +82,60 @@ class Service:
 
 
 def claim_soon(completer: Completer, count: int) -> list[Chunk]:
-    """Claim that many chunks as soon as they are queued, for ten seconds at most."""
+    """Claim that many chunks as soon as they are queued."""
     claimed: list[Chunk] = []
-    deadline = time.monotonic() + 10
-    while len(claimed) < count and time.monotonic() < deadline:
-        claimed += completer.claim(count - len(claimed))
-        time.sleep(0.01)
-    assert len(claimed) == count
+
+    def enough() -> bool:
+        claimed.extend(completer.claim(count - len(claimed)))
+        return len(claimed) == count
+
+    wait_until(enough)
     return claimed
+
+
+@contextmanager
+def once_somebody_waits(api: Service, action: Callable[[], object]) -> Iterator[None]:
+    """Acts beside the block, once the API has begun to look for news of jobs: somebody waits by then."""
+    since = now(api.engine)
+
+    def late() -> None:
+        wait_until_somebody_waits(api.engine, since)
+        action()
+
+    with background(late):
+        yield
+
+
+def wait_until_somebody_waits(engine: Engine, since: datetime) -> None:
+    """Until the API has asked for news of jobs after that moment, which it does while somebody waits."""
+    looked = text(
+        "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() "
+        "AND query LIKE '%unnest(%AS known(%' AND pid <> pg_backend_pid() AND query_start > :since"
+    )
+
+    def waited_for() -> bool:
+        with transaction(engine) as session:
+            return bool(session.execute(looked, {"since": since}).scalar_one())
+
+    wait_until(waited_for)
+
+
+def now(engine: Engine) -> datetime:
+    """By the clock of the database."""
+    with transaction(engine) as session:
+        return session.scalars(select(func.clock_timestamp())).one()
+
+
+def health(url: str, *well: str) -> httpx.Response:
+    """What an API says of itself, once each of these that it depends on has answered it in time."""
+    answers: list[httpx.Response] = []
+
+    def all_well() -> bool:
+        answers.append(calls.get(f"{url}/health/ready"))
+        return all(answers[-1].json()["checks"][name] == "ok" for name in well)
+
+    wait_until(all_well)
+    return answers[-1]
 
 
 def query_of(*sizes: int, **options: Any) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class CrashablePostgres:
         """Kill -9 of all its processes."""
         killed = self._signal(signal.SIGKILL)
         self._child.end()
-        psutil.wait_procs(killed, timeout=10)  # One that is left would hold the memory of the next server.
+        psutil.wait_procs(killed, timeout=60)  # One that is left would hold the memory of the next server.
 
     def restart(self) -> None:
         """Start it after a crash; returns when it answers."""
@@ -47,8 +47,9 @@ class CrashablePostgres:
 
     def kill_a_backend(self) -> None:
         """Kill -9 of one process that serves somebody: the server ends all others and starts over."""
-        backends = [one for one in self._family() if "idle" in " ".join(one.cmdline())]
-        (backends or self._family())[-1].kill()
+        family = self._family()
+        serving = [process for process in family if "idle" in _title(process)]
+        (serving or family)[-1].kill()
 
     def freeze(self) -> None:
         """Stop every process of it where it is; its sockets stay open."""
@@ -84,11 +85,18 @@ class CrashablePostgres:
     def _started(server: Postgres) -> Child:
         child = Child(server.program(server.folder.parent / "postgres.log"))
         try:
-            wait_until_ready(child, server.ready, timedelta(seconds=30))
+            wait_until_ready(child, server.ready, timedelta(minutes=2))
         except SetupError:
             child.stop()
             raise
         return child
+
+
+def _title(process: psutil.Process) -> str:
+    """What a process of Postgres says that it does; nothing of one that has ended."""
+    with suppress(psutil.NoSuchProcess):
+        return " ".join(process.cmdline())
+    return ""
 
 
 @contextmanager

@@ -18,10 +18,14 @@ _RESET = struct.pack("ii", 1, 0)
 
 @dataclass(slots=True)
 class CuttingRelay:
-    """Hands on `most` bytes of each answer, or all where that is None; `carried` counts those of the last."""
+    """Hands on `most` bytes of each answer, or all where that is None; `carried` counts those of the last.
+
+    Where `times` is said, so many connections are cut, and those that come later are not.
+    """
 
     target: tuple[str, int]
     most: int | None = None
+    times: int | None = None
     reset: bool = False
     carried: int = 0
     listener: socket.socket = field(default_factory=lambda: socket.create_server((LOCALHOST, 0)))
@@ -38,8 +42,19 @@ class CuttingRelay:
                 near, _ = self.listener.accept()
             except OSError:
                 return
-            far = socket.create_connection(self.target)
-            threading.Thread(target=self._carry, args=(near, far, self.most), daemon=True).start()
+            try:
+                far = socket.create_connection(self.target)
+            except OSError:
+                near.close()
+                continue
+            threading.Thread(target=self._carry, args=(near, far, self._room()), daemon=True).start()
+
+    def _room(self) -> int | None:
+        """How many bytes the next connection hands on."""
+        if self.times is None:
+            return self.most
+        self.times -= 1
+        return self.most if self.times >= 0 else None
 
     def _carry(self, near: socket.socket, far: socket.socket, most: int | None) -> None:
         self.carried = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -10,8 +11,11 @@ from uuid import uuid4
 
 import psycopg
 from psycopg import sql
+from psycopg.errors import ObjectInUse
 
 from shared.database.migrate import upgrade
+
+_PATIENCE_SECONDS = 60
 
 
 @contextmanager
@@ -74,5 +78,13 @@ def _url(server: str, name: str) -> str:
 
 
 def _execute(server: str, statement: sql.Composed) -> None:
+    """Again where somebody is still connected: Postgres waits five seconds for whoever is on the way out."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(statement)
+        while True:
+            try:
+                connection.execute(statement)
+                return
+            except ObjectInUse:
+                if time.monotonic() > deadline:
+                    raise

@@ -6,7 +6,7 @@ import selectors
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from cli.machine.ports import LOCALHOST
@@ -40,10 +40,18 @@ class DeafRelay:
             if self.dead:
                 near.close()
                 continue
-            far = socket.create_connection((LOCALHOST, self.target))
+            try:
+                far = socket.create_connection((LOCALHOST, self.target))
+            except OSError:
+                near.close()
+                continue
             threading.Thread(target=self._carry, args=(near, far), daemon=True).start()
 
     def _carry(self, near: socket.socket, far: socket.socket) -> None:
+        with suppress(OSError):  # Either end may hang up at any time.
+            self._hand_on(near, far)
+
+    def _hand_on(self, near: socket.socket, far: socket.socket) -> None:
         saves = False
         with near, far, selectors.DefaultSelector() as ready:
             ready.register(near, selectors.EVENT_READ, far)

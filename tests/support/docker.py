@@ -18,6 +18,7 @@ POSTGRES = "postgres:18"
 VALKEY = "valkey/valkey:9.1"
 SEAWEED = "chrislusf/seaweedfs:4.48"
 _SOCKET = "unix:///var/run/docker.sock"
+_PATIENCE_SECONDS = 120
 
 
 def docker_answers() -> bool:
@@ -26,10 +27,10 @@ def docker_answers() -> bool:
     try:
         if place.scheme == "unix":
             with socket.socket(socket.AF_UNIX) as connection:
-                connection.settimeout(2)
+                connection.settimeout(5)
                 connection.connect(place.path)
         else:
-            socket.create_connection((place.hostname or "", place.port or 2375), timeout=2).close()
+            socket.create_connection((place.hostname or "", place.port or 2375), timeout=5).close()
     except OSError:
         return False
     return True
@@ -72,8 +73,8 @@ def _address(container: DockerContainer, port: int) -> str:
 
 
 def _wait(ready: Callable[[], bool], image: str) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + _PATIENCE_SECONDS
     while not ready():
         if time.monotonic() > deadline:
-            raise RuntimeError(f"The container of {image} was not ready within 60 s.")
+            raise RuntimeError(f"The container of {image} was not ready within {_PATIENCE_SECONDS} s.")
         time.sleep(0.1)

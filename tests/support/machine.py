@@ -18,7 +18,7 @@ from cli.machine.process import Child, Program, wait_until_ready
 from tests.support.commands import run_command
 
 ROOT = Path(__file__).resolve().parents[2]
-_PATIENCE = timedelta(minutes=2)
+_PATIENCE = timedelta(minutes=3)
 _KEY = re.compile(r"gq_[\w-]+")
 
 
@@ -102,7 +102,7 @@ class Machine:
         os.kill(pid, with_signal)
         return pid
 
-    def wait_for_new(self, process: str, old: int, timeout: timedelta = timedelta(seconds=30)) -> int:
+    def wait_for_new(self, process: str, old: int, timeout: timedelta = timedelta(seconds=90)) -> int:
         """Wait until the supervisor has started a process anew; returns its id."""
         deadline = time.monotonic() + timeout.total_seconds()
         while (pid := self.processes[process]) == old:

@@ -21,7 +21,7 @@ def family(pid: int) -> set[int]:
     return {child.pid for child in psutil.Process(pid).children(recursive=True)}
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 30) -> None:
+def wait_until(true: Callable[[], bool], seconds: float = 60) -> None:
     """Poll until `true()`. Raises AssertionError when the time is over."""
     deadline = time.monotonic() + seconds
     while not true():

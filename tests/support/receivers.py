@@ -75,6 +75,7 @@ class Receiver:
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
+    wbufsize = -1  # An answer goes out as one: whoever reads its head has its body.
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
@@ -115,6 +116,22 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, *_: object) -> None:
         """Whoever hangs up early is no error of ours."""
+
+
+@contextmanager
+def hanging_receiver() -> Iterator[Receiver]:
+    """One that answers nothing until the end of the block."""
+    over = threading.Event()
+
+    def answer(_: Request) -> Reply:
+        over.wait()
+        return Reply()
+
+    with receiver(answer) as made:
+        try:
+            yield made
+        finally:
+            over.set()
 
 
 @contextmanager

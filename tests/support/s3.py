@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from datetime import timedelta
 from urllib.parse import urlencode
@@ -11,6 +12,8 @@ import obstore
 from obstore.store import S3Store
 
 from shared.storage.objects import Credentials
+
+_PATIENCE_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,15 @@ class S3:
             virtual_hosted_style_request=False,
             client_options={"allow_http": True},
         )
-        answer = httpx.put(obstore.sign(store, "PUT", "", timedelta(minutes=1)), timeout=30)
-        if answer.status_code not in {200, 409}:
-            raise RuntimeError(f"The bucket {self.bucket} was not made: {answer.status_code} {answer.text}")
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while (answer := self._make(store)).status_code not in {200, 409}:
+            # A server that has begun to answer may not be whole yet.
+            if time.monotonic() > deadline:
+                raise RuntimeError(
+                    f"The bucket {self.bucket} was not made: {answer.status_code} {answer.text}"
+                )
+            time.sleep(0.2)
+
+    @staticmethod
+    def _make(store: S3Store) -> httpx.Response:
+        return httpx.put(obstore.sign(store, "PUT", "", timedelta(minutes=5)), timeout=60)

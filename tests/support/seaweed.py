@@ -34,7 +34,7 @@ def embedded_seaweed(folder: Path) -> Iterator[S3]:
     )
     child = Child(_program(folder, ports, place))
     try:
-        wait_until_ready(child, lambda: answers(place), timedelta(seconds=30))
+        wait_until_ready(child, lambda: answers(place), timedelta(minutes=2))
         yield place
     finally:
         child.stop()
@@ -59,6 +59,6 @@ def _program(folder: Path, ports: dict[str, int], place: S3) -> Program:
 def answers(place: S3) -> bool:
     """Whether the S3 endpoint is up."""
     try:
-        return httpx.get(f"{place.endpoint}/status", timeout=2).status_code < 500
+        return httpx.get(f"{place.endpoint}/status", timeout=5).status_code < 500
     except httpx.TransportError:
         return False

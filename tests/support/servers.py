@@ -29,7 +29,7 @@ from tests.support.s3 import S3
 
 # Tests want speed; that a crash loses nothing is proved on servers with the usual settings.
 _FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
-_PATIENCE = timedelta(seconds=30)
+_PATIENCE = timedelta(minutes=2)
 
 
 class Servers:
@@ -93,7 +93,7 @@ class Servers:
 
 def _postgres_answers(url: str) -> bool:
     try:
-        psycopg.connect(url, connect_timeout=2).close()
+        psycopg.connect(url, connect_timeout=5).close()
     except psycopg.OperationalError:
         return False
     return True
@@ -101,7 +101,7 @@ def _postgres_answers(url: str) -> bool:
 
 def _valkey_answers(url: str) -> bool:
     try:
-        with Redis.from_url(url, socket_timeout=2) as client:
+        with Redis.from_url(url, socket_timeout=5) as client:
             return bool(client.ping())
     except RedisError:
         return False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from subprocess import CalledProcessError
@@ -18,6 +17,7 @@ import pytest
 from shared.catalog import MANIFEST, WEIGHTS, Model
 from tests.support.machine import Machine, running_machine
 from tests.support.models import LIVER, tiny_catalog, tiny_model
+from tests.support.processes import wait_until
 
 LAB = "my-lab-bulk"
 GENES = {1: 120, 2: 150}
@@ -73,10 +73,8 @@ def listed(machine: Machine) -> str:
 def wait_for_default(machine: Machine, model_id: str, version: int | None) -> None:
     """The API reads the table every two seconds; a default changes then."""
     headers = {"Authorization": f"Bearer {machine.key}"}
-    deadline = time.monotonic() + 10
-    while httpx.get(f"{machine.url}/api/models/{model_id}", headers=headers).json().get("version") != version:
-        assert time.monotonic() < deadline, f"version {version} did not become the default"
-        time.sleep(0.1)
+    url = f"{machine.url}/api/models/{model_id}"
+    wait_until(lambda: httpx.get(url, headers=headers, timeout=60).json().get("version") == version)
 
 
 def refusal(machine: Machine, *arguments: str) -> str:
@@ -121,7 +119,7 @@ def test_jobs_that_wait_when_their_model_changes_run_on_the_version_they_began_w
 
     def submit(num_samples: int) -> str:
         url = f"{machine.url}/api/models/{model_id}/predict"
-        answer = httpx.post(url, json=query(num_samples), headers=headers)
+        answer = httpx.post(url, json=query(num_samples), headers=headers, timeout=60)
         assert answer.status_code == 202, answer.text
         job_id: str = answer.json()["modelQueryId"]
         return job_id

@@ -6,8 +6,9 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,10 +16,11 @@ import httpx
 import pytest
 
 from tests.support.models import LIVER
-from tests.system.chaos.stage import QUICK, Plan, Stage, running_stage
+from tests.system.chaos.holding import Held, held, stopped
+from tests.system.chaos.stage import QUICK, WORKERS, Plan, Stage, running_stage
 
 SAMPLES, SEEN_BEFORE_SWITCH = 2_000, 5
-# Small batches, so that there is a middle in which to switch.
+# Small batches: an event for each chunk.
 SETTINGS = {**QUICK, "GENEQUEUE_BATCH_SAMPLES": "40"}
 QUERY = {
     "sampling_strategy": "mean estimation",
@@ -26,6 +28,7 @@ QUERY = {
     "inputs": [{"metadata": {"tissue_ontology_id": LIVER}, "num_samples": SAMPLES}],
 }
 FINAL = "query.ready"
+BEFORE_THE_FIRST_CHUNK = 2  # events: it was queued, it runs
 
 
 @dataclass(frozen=True)
@@ -63,27 +66,35 @@ class Follower:
     job_id: str = ""
     at: int = 0
     cuts: int = 0
+    newest: int = 0
     polled: list[int] = field(default_factory=list)
 
     def ask(self, path: str = "", **headers: str) -> httpx.Response:
         """A GET of the query, again at the other address where the connection is cut."""
         while True:
             try:
-                return httpx.get(self._url(path), headers=self._headers(headers), timeout=40)
+                return httpx.get(self._url(path), headers=self._headers(headers), timeout=90)
             except httpx.TransportError:
                 self._go_to_the_other()
 
+    def knows(self, answer: httpx.Response) -> Known:
+        """The state that an answer tells."""
+        known = Known.of(answer)
+        self.newest = max(self.newest, known.number)
+        return known
+
     def polls(self) -> list[Known]:
         """Every state that plain polls see."""
-        seen = [Known.of(self.ask())]
+        seen = [self.knows(self.ask())]
         while seen[-1].state != "ready":
             time.sleep(0.05)
-            seen.append(Known.of(self.ask()))
+            seen.append(self.knows(self.ask()))
         return seen
 
     def short_answers(self) -> list[str]:
         """Every word that the public clients' polls see."""
         seen = [self.ask("/status").json()["status"]]
+        self.newest = 1
         while seen[-1] != "ready":
             time.sleep(0.05)
             seen.append(self.ask("/status").json()["status"])
@@ -91,18 +102,18 @@ class Follower:
 
     def long_polls(self, known: Known | None = None, most: int = 1_000_000) -> list[Known]:
         """The states that long polls see, each asked for what comes after the one before."""
-        seen = [known or Known.of(self.ask())]
+        seen = [known or self.knows(self.ask())]
         while seen[-1].state != "ready" and len(seen) <= most:
             answer = self.ask("?wait=20", **{"If-None-Match": f'W/"{seen[-1].number}"'})
             if answer.status_code == httpx.codes.OK:
-                seen.append(Known.of(answer))
+                seen.append(self.knows(answer))
         return seen
 
     def stream(self, after: int) -> Iterator[dict[str, Any]]:
         """The events behind a number, from one connection, until it ends or is cut."""
         headers = self._headers({"Last-Event-ID": str(after)} if after else {})
         try:
-            with httpx.stream("GET", self._url("/events"), headers=headers, timeout=40) as answer:
+            with httpx.stream("GET", self._url("/events"), headers=headers, timeout=90) as answer:
                 number, kind = 0, ""
                 for line in answer.iter_lines():
                     name, _, value = line.partition(": ")
@@ -110,6 +121,7 @@ class Follower:
                     kind = value if name == "event" else kind
                     if name == "data":
                         assert (number, kind) == (json.loads(value)["number"], json.loads(value)["kind"])
+                        self.newest = max(self.newest, number)
                         yield json.loads(value)
         except httpx.TransportError:
             self._go_to_the_other()
@@ -165,32 +177,61 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 def submit(stage: Stage, at: int, **headers: str) -> httpx.Response:
     sent = {"Authorization": f"Bearer {stage.keys[0]}", "Idempotency-Key": "four-ways", **headers}
-    return httpx.post(f"{stage.urls[at]}/api/models/gem-1-bulk/predict", json=QUERY, headers=sent, timeout=90)
+    return httpx.post(
+        f"{stage.urls[at]}/api/models/gem-1-bulk/predict", json=QUERY, headers=sent, timeout=150
+    )
 
 
-@pytest.mark.timeout(240)
+@contextmanager
+def begun(stage: Stage) -> Iterator[tuple[str, Held]]:
+    """A query of which, in the block, nothing is computed but what is released."""
+    with ExitStack() as block:
+        with stopped(stage, *WORKERS):
+            job_id = submit(stage, 0).json()["modelQueryId"]
+            chunks = block.enter_context(held(stage, [job_id]))
+        yield job_id, chunks
+
+
+def let_it_go_on(stage: Stage, chunks: Held, switcher: Follower, over: Callable[[], bool]) -> None:
+    """A chunk at a time, the next one once the switcher knows of it."""
+    newest = BEFORE_THE_FIRST_CHUNK
+    while not over():
+        chunks.release()
+        newest += 1
+        stage.wait(lambda newest=newest: over() or switcher.newest >= newest)  # type: ignore[misc]
+
+
+def submit_until_it_ended(stage: Stage) -> httpx.Response:
+    """The answer of a submit that waits, from which one learns that it is ready."""
+    while (answer := submit(stage, 0, Prefer="wait=60")).status_code == httpx.codes.ACCEPTED:
+        pass
+    return answer
+
+
+@pytest.mark.timeout(900)
 def test_four_ways_of_waiting_agree_and_switching_between_them_loses_nothing(stage: Stage) -> None:
     """The switcher reads from the second process when that is killed; others ask the first, or both."""
-    job_id, interrupt = submit(stage, 0).json()["modelQueryId"], threading.Event()
+    interrupt, followers = threading.Event(), list[Follower]()
 
     def follower(at: int) -> Follower:
-        return Follower(stage.urls, stage.keys[0], job_id, at)
+        followers.append(Follower(stage.urls, stage.keys[0], job_id, at))
+        return followers[-1]
 
-    switcher, cut = follower(0), follower(1)
-    with ThreadPoolExecutor(8) as pool:
-        polls = [pool.submit(follower(at).polls) for at in (0, 1)]
-        words = pool.submit(follower(1).short_answers)
-        long_polls = [pool.submit(follower(at).long_polls) for at in (0, 1)]
-        streams = [pool.submit(follower(0).events), pool.submit(cut.events)]
-        switched = pool.submit(switcher.switching, interrupt)
-        awaited = threading.Thread(target=lambda: answers.append(submit(stage, 0, Prefer="wait=60")))
-        answers: list[httpx.Response] = []
-        awaited.start()
-        stage.wait(interrupt.is_set)
-        stage.child("api-2").send(signal.SIGKILL)
-        everybody: list[Future[Any]] = [*polls, words, *long_polls, *streams, switched]
+    with ThreadPoolExecutor(9) as pool:
+        with begun(stage) as (job_id, chunks):
+            switcher, cut = follower(0), follower(1)
+            polls = [pool.submit(follower(at).polls) for at in (0, 1)]
+            words = pool.submit(follower(1).short_answers)
+            long_polls = [pool.submit(follower(at).long_polls) for at in (0, 1)]
+            streams = [pool.submit(follower(0).events), pool.submit(cut.events)]
+            switched = pool.submit(switcher.switching, interrupt)
+            let_it_go_on(stage, chunks, switcher, lambda: interrupt.is_set() or switched.done())
+            stage.wait(lambda: all(one.newest for one in followers))
+            stage.child("api-2").send(signal.SIGKILL)
+            stage.child("api-2").end()
+            awaited = pool.submit(submit_until_it_ended, stage)
+        everybody: list[Future[Any]] = [*polls, words, *long_polls, *streams, switched, awaited]
         stage.wait(lambda: all(map(Future.done, everybody)))
-        awaited.join()
     events = follower(0).ask("/events", Accept="application/json").json()["events"]
     story = told_by([{**event, **event["data"]} for event in events])
     last = Known(len(events), "ready", SAMPLES)
@@ -207,7 +248,7 @@ def test_four_ways_of_waiting_agree_and_switching_between_them_loses_nothing(sta
         assert asked.result()[-1] == last
     spoken = list(dict.fromkeys(words.result()))
     assert spoken in (["queued", "running", "ready"], ["running", "ready"])
-    (answer,) = answers
+    answer = awaited.result()
     assert (answer.status_code, answer.headers["idempotent-replayed"]) == (200, "true")
     assert (answer.json()["status"], answer.json()["id"]) == ("ready", job_id)
     assert answer.json()["progress"]["samples_done"] == SAMPLES

@@ -10,6 +10,7 @@ import httpx
 
 from genequeue.client import Client
 from tests.support.machine import Machine
+from tests.support.processes import wait_until
 
 QUERY: dict[str, Any] = {
     "sampling_strategy": "mean estimation",
@@ -18,12 +19,20 @@ QUERY: dict[str, Any] = {
 
 
 def lines(machine: Machine, process: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in machine.log(process).splitlines() if line.startswith("{")]
+    """What a process has said; not the line that it is writing just now."""
+    whole = (line for line in machine.log(process).splitlines(keepends=True) if line.endswith("\n"))
+    return [json.loads(line) for line in whole if line.startswith("{")]
+
+
+def about(machine: Machine, process: str, **said: object) -> list[dict[str, Any]]:
+    """The lines that say these things."""
+    return [line for line in lines(machine, process) if said.items() <= line.items()]
 
 
 def submit(machine: Machine, request_id: str) -> str:
     headers = {"Authorization": f"Bearer {machine.key}", "X-Request-ID": request_id}
-    answer = httpx.post(f"{machine.url}/api/models/gem-1-bulk/predict", json=QUERY, headers=headers)
+    url = f"{machine.url}/api/models/gem-1-bulk/predict"
+    answer = httpx.post(url, json=QUERY, headers=headers, timeout=60)
     job = str(answer.raise_for_status().json()["modelQueryId"])
     *_, last = Client(machine.url, machine.key).query(job).watch()
     assert last["status"] == "ready", last
@@ -33,18 +42,20 @@ def submit(machine: Machine, request_id: str) -> str:
 def test_a_request_can_be_followed_from_its_submit_to_its_last_chunk(machine: Machine) -> None:
     request_id = f"trace-{uuid4().hex}"
     job = submit(machine, request_id)
-    (submitted,) = [line for line in lines(machine, "api") if line.get("request_id") == request_id]
+    # What is done may be seen before its line is written.
+    wait_until(lambda: about(machine, "api", request_id=request_id) != [])
+    (submitted,) = about(machine, "api", request_id=request_id)
     assert (submitted["event"], submitted["job"], submitted["status"]) == ("request", job, 202)
-    polls = [line for line in lines(machine, "api") if line.get("job") == job and line["method"] == "GET"]
-    assert polls, "a poll carries the id of its job"
-    worked = [line for line in lines(machine, "generation") if line.get("job") == job]
+    wait_until(lambda: about(machine, "api", job=job, method="GET") != [])
+    wait_until(lambda: about(machine, "generation", job=job, event="chunk.done") != [])
+    worked = about(machine, "generation", job=job)
     assert {line["event"] for line in worked} == {"batch.claimed", "chunk.done"}
     assert {line["request_id"] for line in worked} == {request_id}
 
 
 def test_every_line_of_a_process_of_ours_is_json_with_a_time_a_level_and_a_name(machine: Machine) -> None:
     for process, name in (("api", "api"), ("generation", "gpu"), ("upkeep", "cpu")):
-        said = machine.log(process).splitlines()
+        *said, _ = machine.log(process).split("\n")
         assert said, process
         for line in map(json.loads, said):
             assert line["process"] == name
@@ -52,8 +63,8 @@ def test_every_line_of_a_process_of_ours_is_json_with_a_time_a_level_and_a_name(
 
 
 def test_every_line_about_a_chunk_carries_its_ids(machine: Machine) -> None:
-    submit(machine, f"trace-{uuid4().hex}")
-    about = [line for line in lines(machine, "generation") if line["event"].startswith(("chunk.", "lease."))]
-    assert about
-    for line in about:
+    job = submit(machine, f"trace-{uuid4().hex}")
+    wait_until(lambda: about(machine, "generation", job=job, event="chunk.done") != [])
+    said = [line for line in lines(machine, "generation") if line["event"].startswith(("chunk.", "lease."))]
+    for line in said:
         assert line.keys() >= {"job", "request_id", "chunk", "attempt", "model", "version"}, line

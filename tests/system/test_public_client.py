@@ -190,10 +190,10 @@ def test_a_base_url_that_ends_in_a_slash_works(client: Machine, monkeypatch: pyt
 
 def test_a_download_needs_no_key_and_is_refused_when_altered(client: Machine) -> None:
     link = pysynthbio.predict_query(query(), model_id="gem-1-bulk", return_download_url=True)["download_url"]
-    whole = httpx.get(link)
+    whole = httpx.get(link, timeout=60)
     assert whole.status_code == 200
     assert len(json.loads(whole.content)["outputs"]) == 2
-    altered = httpx.get(link[:-2] + ("aa" if link[-2:] != "aa" else "bb"))
+    altered = httpx.get(link[:-2] + ("aa" if link[-2:] != "aa" else "bb"), timeout=60)
     assert altered.status_code == 403
     assert altered.json()["error"]
 
@@ -265,7 +265,7 @@ def test_a_conditioned_perturbation_makes_its_metadata_void_and_the_job_says_so(
     answer = httpx.post(
         f"{client.url}/api/models/gem-1-bulk{REFERENCE}/predict", json=asked, headers=headers, timeout=60
     )
-    job = httpx.get(answer.headers["Location"], headers=headers).json()
+    job = httpx.get(answer.headers["Location"], headers=headers, timeout=60).json()
     assert any("has no effect" in warning for warning in job["warnings"])
     assert job["request_type"] == "reference_conditioned"
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import re
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
 import psutil
+import psycopg
 import pytest
 
+from cli.machine.folder import DataFolder
 from genequeue.client import Client
 from tests.support.machine import Machine, running_machine
+from tests.support.processes import wait_until
 
 SAMPLES = 5_000
 QUERY: dict[str, Any] = {
@@ -24,34 +26,49 @@ QUERY: dict[str, Any] = {
         {"metadata": {"tissue_ontology_id": "UBERON:0000948"}, "num_samples": 1},
     ],
 }
-# Small chunks, so that there is a middle to be killed in; and short leases, since somebody is.
+# Small chunks, so that there is a middle to be killed in.
 CHUNKS = {
     "GENEQUEUE_SAMPLES_PER_CHUNK": "250",
     "GENEQUEUE_BATCH_SAMPLES": "250",
-    "GENEQUEUE_LEASE": "PT3S",
-    "GENEQUEUE_HEARTBEAT": "PT0.6S",
     "GENEQUEUE_SWEEP_INTERVAL": "PT0.5S",
 }
+MOST_TRIES = 5
 
 
 def submit(client: Client, query: dict[str, Any] = QUERY) -> str:
     return str(client.post("/api/models/gem-1-bulk/predict", query)["modelQueryId"])
 
 
-def wait_until_begun(client: Client, job_id: str) -> None:
-    for state in client.query(job_id).watch(every=0.05):
-        if state["progress"]["samples_done"] > 0:
-            assert state["status"] == "running", "the job ended before it could be disturbed"
-            return
+def freeze_in_the_middle(machine: Machine, client: Client) -> str:
+    """A job of which something is done and something in hand; its worker stands still.
+
+    On a fast machine, or where this process stood still, a job may be over before that: then it is another.
+    """
+    for _ in range(MOST_TRIES):
+        job_id = submit(client)
+        for state in client.query(job_id).watch(every=0.05):
+            if state["progress"]["samples_done"] > 0:
+                break
+        worker = machine.kill("generation", signal.SIGSTOP)
+        if is_in_hand(machine, job_id):
+            return job_id
+        os.kill(worker, signal.SIGCONT)
+        finish(client, job_id)
+    raise AssertionError("each of the jobs ended before it could be disturbed")
 
 
-def stop_in_the_middle(machine: Machine) -> None:
-    """Stop it with SIGTERM; the generation worker is frozen until it was told, or it might be done before."""
+def is_in_hand(machine: Machine, job_id: str) -> bool:
+    statement = "SELECT count(*) FROM chunks WHERE job_id = %s AND state = 'running'"
+    with psycopg.connect(DataFolder(machine.data_dir).read_state().database_url) as database:
+        row = database.execute(statement, [job_id]).fetchone()
+    return row is not None and row[0] > 0
+
+
+def stop(machine: Machine, worker: int) -> None:
+    """Stop it with SIGTERM; the generation worker stands still until it was told."""
     upkeep = psutil.Process(machine.processes["upkeep"])
-    worker = machine.kill("generation", signal.SIGSTOP)
     machine.child.ask_to_stop()
-    while not has_ended(upkeep):  # both workers are told together
-        time.sleep(0.05)
+    wait_until(lambda: has_ended(upkeep))  # both workers are told together
     os.kill(worker, signal.SIGCONT)
     machine.stop()
 
@@ -77,14 +94,13 @@ def parts(machine: Machine, job_id: str) -> dict[int, set[bytes]]:
     return found
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_kill_9_of_the_generation_worker_changes_no_byte(tmp_path: Path) -> None:
     with running_machine(tmp_path, **CHUNKS) as machine:
         client = Client(machine.url, machine.key)
         undisturbed = submit(client)
         finish(client, undisturbed)
-        disturbed = submit(client)
-        wait_until_begun(client, disturbed)
+        disturbed = freeze_in_the_middle(machine, client)
         killed = machine.kill("generation")
         finish(client, disturbed)
         assert machine.wait_for_new("generation", killed) != killed
@@ -93,27 +109,23 @@ def test_kill_9_of_the_generation_worker_changes_no_byte(tmp_path: Path) -> None
         assert got == wanted
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_a_machine_that_is_stopped_and_started_finishes_what_was_half_done(tmp_path: Path) -> None:
     with running_machine(tmp_path, **CHUNKS) as machine:
         client = Client(machine.url, machine.key)
-        job_id = submit(client)
-        wait_until_begun(client, job_id)
-        key = machine.key
-        stop_in_the_middle(machine)
-    drained = re.findall(r'"samples": (\d+), "event": "generation.drained"', machine.log("generation"))
-    assert sum(map(int, drained)) < SAMPLES, "the worker was asked to stop, and went on to the end"
+        job_id, key = freeze_in_the_middle(machine, client), machine.key
+        stop(machine, machine.processes["generation"])
+    *_, drained = re.findall(r'"samples": (\d+), "event": "generation.drained"', machine.log("generation"))
+    assert int(drained) < SAMPLES, "the worker was asked to stop, and went on to the end"
     with running_machine(tmp_path, **CHUNKS) as machine:
         client = Client(machine.url, key)
-        began = time.monotonic()
         finish(client, job_id)
-        assert time.monotonic() - began < 120
         again = submit(client)
         finish(client, again)
         assert parts(machine, job_id) == parts(machine, again)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_other_chunk_and_batch_sizes_give_equal_frames(machine: Machine, tmp_path: Path) -> None:
     query = {**QUERY, "inputs": [{**QUERY["inputs"][0], "num_samples": 23}, QUERY["inputs"][1]]}
 

@@ -16,10 +16,13 @@ from shared.webhooks.keys import Secret
 from tests.support.machine import Machine
 from tests.support.processes import wait_until
 from tests.support.receivers import Receiver, Reply, receiver
+from worker.webhooks.sending import TOTAL
 
 MODEL = "gem-1-bulk"
 ENDS = ("ready", "failed", "cancelled", "expired")
 MOST_ATTEMPTS = 3
+# What answers only after this long answers after every test.
+NEVER = 600.0
 
 
 class Lab:
@@ -50,7 +53,7 @@ class Lab:
 
     def ended(self, job: str) -> str:
         """How a query ended, which it must do soon."""
-        wait_until(lambda: self.job(job)["status"] in ENDS, 60)
+        wait_until(lambda: self.job(job)["status"] in ENDS, 120)
         return str(self.job(job)["status"])
 
     def deliveries(self, **parameters: Any) -> list[dict[str, Any]]:
@@ -79,7 +82,7 @@ def lab(machine: Machine, request: pytest.FixtureRequest) -> Iterator[Lab]:
     workspace = f"lab of {request.node.name}"
     key = machine.command("keys", "create", "--name", "test", "--workspace", workspace).split()[-1]
     headers = {"Authorization": f"Bearer {key}"}
-    with httpx.Client(base_url=machine.url, headers=headers, timeout=30) as http:
+    with httpx.Client(base_url=machine.url, headers=headers, timeout=60) as http:
         made = Lab(machine, http)
         yield made
         for endpoint in made.ask("GET", "/api/webhook-endpoints")["webhook_endpoints"]:
@@ -92,10 +95,10 @@ def dead_url() -> str:
         return gone.url
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_a_query_is_ready_and_another_cancelled_while_its_receivers_are_dead_and_hang(lab: Lab) -> None:
     """Row 37: no sample is computed twice, nobody waits for an answer that does not come."""
-    with receiver(lambda _: Reply(after=60)) as hanging:
+    with receiver(lambda _: Reply(after=NEVER)) as hanging:
         for url in (hanging.url, f"{hanging.url}/too", dead_url()):
             lab.register(url)
         job = lab.submit(webhook_url=dead_url())
@@ -107,17 +110,18 @@ def test_a_query_is_ready_and_another_cancelled_while_its_receivers_are_dead_and
             "query.running",
         ]
         assert lab.job(job)["samples_failed"] == 0
-        large = lab.submit(20_000)
-        wait_until(lambda: lab.job(large)["status"] == "running", 60)
+        large = lab.submit(200_000)  # more than can be done before it is cancelled
+        wait_until(lambda: lab.job(large)["status"] == "running")
         began = datetime.now(UTC)
         assert lab.ask("POST", f"/api/model-queries/{large}/cancel")["status"] == "cancelled"
-        assert datetime.now(UTC) - began < timedelta(seconds=5)
+        # Whoever waited for a receiver that hangs would wait for so long.
+        assert datetime.now(UTC) - began < TOTAL
         after = lab.submit()
         assert lab.ended(after) == "ready"
     assert "delivered" not in {one["state"] for one in lab.deliveries()}
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_a_receiver_that_never_says_2xx_loses_neither_result_nor_event_nor_delivery(lab: Lab) -> None:
     """Row 38, to the last attempt; and once it is repaired, all that failed can be had."""
     with receiver(lambda _: Reply(500, body=b"out of order")) as broken:
@@ -125,7 +129,8 @@ def test_a_receiver_that_never_says_2xx_loses_neither_result_nor_event_nor_deliv
         job = lab.submit()
         assert lab.ended(job) == "ready"
         for attempt in range(1, MOST_ATTEMPTS + 1):
-            wait_until(lambda upto=attempt: len(lab.delivery(job, "query.ready")["attempt_log"]) == upto, 30)
+            # By its own schedule the next one may have been made meanwhile.
+            wait_until(lambda upto=attempt: len(lab.delivery(job, "query.ready")["attempt_log"]) >= upto)
             lab.hurry()
         told = lab.delivery(job, "query.ready")
         assert (told["state"], told["attempts"]) == ("failed", MOST_ATTEMPTS)
@@ -139,11 +144,11 @@ def test_a_receiver_that_never_says_2xx_loses_neither_result_nor_event_nor_deliv
         path = f"/api/webhook-endpoints/{made['id']}/recover"
         again = lab.ask("POST", path, params={"since": since})
         assert again == {"recovered": 1, "more": False}, "pings are not sent again"
-        wait_until(lambda: lab.delivery(job, "query.ready")["state"] == "delivered", 30)
+        wait_until(lambda: lab.delivery(job, "query.ready")["state"] == "delivered")
     ready = [request for request in broken.requests if request.payload["type"] == "query.ready"]
     assert {request.id for request in ready} == {told["webhook_id"]}
     link = ready[-1].verified(Secret.read(made["secret"]))["data"]["links"]["download"]
-    assert len(httpx.get(link).raise_for_status().json()["outputs"]) == 2
+    assert len(httpx.get(link, timeout=60).raise_for_status().json()["outputs"]) == 2
 
 
 @pytest.mark.timeout(180)
@@ -152,14 +157,14 @@ def test_a_301_is_not_followed_but_logged_and_shown_with_what_to_do(lab: Lab) ->
     with receiver() as moved_to, receiver(lambda _: Reply(301, {"location": moved_to.url})) as moved:
         lab.register(moved.url, events=["query.queued"])
         job = lab.submit()
-        wait_until(lambda: lab.delivery(job, "query.queued")["attempt_log"] != [], 30)
+        wait_until(lambda: lab.delivery(job, "query.queued")["attempt_log"] != [])
         told = lab.delivery(job, "query.queued")
-    assert told["state"] == "waiting"
-    (attempt,) = told["attempt_log"]
+    assert told["state"] in {"waiting", "sending"}, "it is tried again, which may be now"
+    attempt = told["attempt_log"][0]
     assert attempt["status"] == 301
     assert attempt["error"] == "Redirects are not followed: register the address that it leads to."
     lines = [json.loads(line) for line in lab.machine.log("upkeep").splitlines() if line.startswith("{")]
-    (logged,) = [line for line in lines if line.get("delivery") == told["id"]]
+    logged = next(line for line in lines if line.get("delivery") == told["id"])
     assert (logged["event"], logged["status"], logged["error"]) == (
         "webhook.attempted",
         301,
@@ -175,9 +180,10 @@ def test_an_endpoint_that_was_disabled_works_once_it_is_enabled_again(lab: Lab, 
     with receiver() as ours:
         made = lab.register(ours.url, events=["query.queued"])
         path = f"/api/webhook-endpoints/{made['id']}"
-        wait_until(lambda: len(ours.requests) == 1, 30)
+        # Whoever is told that the ping arrived forgets what failed before.
+        wait_until(lambda: [one["state"] for one in lab.deliveries()] == ["delivered"])
         disable(lab, ours, because)
-        wait_until(lambda: lab.ask("GET", path)["disabled_because"] == because, 30)
+        wait_until(lambda: lab.ask("GET", path)["disabled_because"] == because)
         events = lab.ask("GET", "/api/events")["events"]
         (notice,) = [event for event in events if event["kind"] == "webhook.endpoint_disabled"]
         assert notice["data"] == {"endpoint_id": made["id"], "url": ours.url, "because": because}
@@ -186,8 +192,9 @@ def test_an_endpoint_that_was_disabled_works_once_it_is_enabled_again(lab: Lab, 
         ours.answer = lambda _: Reply()
         assert lab.ask("PATCH", path, json={"enabled": True})["enabled"]
         job = lab.submit()
-        wait_until(lambda: lab.delivery(job, "query.queued")["state"] == "delivered", 30)
-    assert ours.requests[-1].verified(Secret.read(made["secret"]))["data"]["id"] == job
+        wait_until(lambda: lab.delivery(job, "query.queued")["state"] == "delivered")
+    (last,) = [request for request in ours.requests if request.payload["data"].get("id") == job]
+    last.verified(Secret.read(made["secret"]))
 
 
 def disable(lab: Lab, ours: Receiver, because: str) -> None:

@@ -15,6 +15,8 @@ from worker.tasks.process import FAILURE, SUCCESS, end_process, resident_bytes
 
 log = structlog.get_logger()
 
+_DEAF_SECONDS = 0.5
+
 
 class Drains:
     """Drains of one pipeline, never two at once, until the process is larger than it may be."""
@@ -24,9 +26,16 @@ class Drains:
         self._one = threading.Lock()
 
     def woken(self) -> None:
-        """Drain; first wait for the drain in hand, so that a busy worker leaves wake-ups to idle ones."""
-        with self._one:
+        """Drain; first wait for the drain in hand, so that a busy worker leaves wake-ups to idle ones.
+
+        A signal that the kernel hands to another thread is heard when this one, the main one, goes on.
+        """
+        while not self._one.acquire(timeout=_DEAF_SECONDS):
+            pass
+        try:
             self._drain()
+        finally:
+            self._one.release()
 
     def unasked(self) -> None:
         """Drain, unless that is being done: a broker that is silent costs no more than the time until now."""

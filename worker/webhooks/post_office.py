@@ -33,7 +33,7 @@ LOOK_EVERY = timedelta(seconds=1)
 # Between two looks: what becomes due or free meanwhile is taken together.
 _BREATH = timedelta(milliseconds=20)
 # What is under way when the process is told to end has so long to be answered and written down.
-_LAST = timedelta(seconds=3)
+LAST = timedelta(seconds=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +56,18 @@ class _Taken:
 
 @dataclass(frozen=True, slots=True)
 class PostOffice:
-    """What is due goes to the courier: `at_once` at most, and `aside` that are slow to answer."""
+    """What is due goes to the courier: `at_once` at most, and `aside` that are slow to answer.
+
+    What is taken is nobody else's for `lease`; what is under way at the end has `last` to be answered.
+    """
 
     database: AsyncEngine
     database_url: str
     courier: Courier
     at_once: int = AT_ONCE
     aside: int = ASIDE
+    lease: timedelta = LEASE
+    last: timedelta = LAST
 
     async def run(self) -> None:
         """Work until it is cancelled; what is not answered a moment later is tried again later."""
@@ -79,7 +84,7 @@ class PostOffice:
                         await asyncio.wait_for(changed.wait(), LOOK_EVERY.total_seconds())
             except asyncio.CancelledError:
                 if under_way:
-                    await asyncio.wait(under_way, timeout=_LAST.total_seconds())
+                    await asyncio.wait(under_way, timeout=self.last.total_seconds())
                 raise
 
     async def _begin(
@@ -121,8 +126,8 @@ class PostOffice:
                     return []
                 failing = {row.id: row.failing for row in found}
                 if lost := [row.id for row in found if row.lost]:
-                    await session.execute(statements.note_lost(lost, LEASE))
-                taken = {one.id: one for one in await session.scalars(statements.take(failing, LEASE))}
+                    await session.execute(statements.note_lost(lost, self.lease))
+                taken = {one.id: one for one in await session.scalars(statements.take(failing, self.lease))}
                 about = await session.execute(statements.what_is_told(taken))
                 return [
                     _Taken(taken[key], Told(endpoint, secret, job, event), failing[key])

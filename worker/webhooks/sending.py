@@ -44,6 +44,7 @@ class Sender:
 
     rules: Rules
     resolve: Resolver = field(default_factory=SystemResolver)
+    connect: timedelta = CONNECT
     total: timedelta = TOTAL
     tls: ssl.SSLContext = field(default_factory=httpx.create_ssl_context)
 
@@ -60,7 +61,7 @@ class Sender:
     async def _post(self, target: Target, headers: Mapping[str, str], body: bytes) -> tuple[Answer, str]:
         # A connection of its own: the next attempt resolves and checks again.
         backend = CheckedBackend(target, self.rules, self.resolve)
-        request = _request(target, headers, body)
+        request = _request(target, headers, body, self.connect)
         async with httpcore.AsyncHTTPConnection(
             request.url.origin, self.tls, network_backend=backend
         ) as connection:
@@ -80,7 +81,7 @@ class Sender:
             case TimeoutError() | httpcore.ReadTimeout() | httpcore.WriteTimeout():
                 return f"It did not answer within {self.total.total_seconds():.0f} s."
             case httpcore.ConnectTimeout():
-                return f"No connection within {CONNECT.total_seconds():.0f} s."
+                return f"No connection within {self.connect.total_seconds():.0f} s."
             case httpcore.ConnectError():
                 return f"No connection: {error}."
             case httpcore.RemoteProtocolError() | httpcore.NetworkError():
@@ -91,7 +92,7 @@ class Sender:
                 return f"It could not be sent ({type(error).__name__})."
 
 
-def _request(target: Target, headers: Mapping[str, str], body: bytes) -> httpcore.Request:
+def _request(target: Target, headers: Mapping[str, str], body: bytes, connect: timedelta) -> httpcore.Request:
     scheme = "https" if target.tls else "http"
     return httpcore.Request(
         "POST",
@@ -100,7 +101,7 @@ def _request(target: Target, headers: Mapping[str, str], body: bytes) -> httpcor
             {**_USUAL, "host": target.authority, "content-length": str(len(body)), **headers}.items()
         ),
         content=body,
-        extensions={"timeout": {"connect": CONNECT.total_seconds()}},
+        extensions={"timeout": {"connect": connect.total_seconds()}},
     )
 
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
-import httpx
 import pytest
 
 from cli.added_models import add, remove
 from shared.catalog import WEIGHTS, Catalog
 from tests.integration.api.conftest import Serve
-from tests.support.api import Service, query_of
+from tests.support import calls
+from tests.support.api import Service, health, query_of
 from tests.support.catalogs import unread_model
 from tests.support.completer import Completer
+from tests.support.processes import wait_until
 
 LAB = "my-lab-bulk"
 GENES = {1: 50, 2: 60}  # of each version that a test adds
@@ -52,7 +52,7 @@ class Lab:
 
     def result(self, job_id: UUID) -> dict[str, object]:
         """The result as the public clients read it."""
-        body: dict[str, object] = httpx.get(self.api.download_url(job_id)).json()
+        body: dict[str, object] = calls.get(self.api.download_url(job_id)).json()
         return body
 
     def version_of(self, job_id: UUID) -> int:
@@ -62,10 +62,7 @@ class Lab:
 
     def wait_until_gone(self) -> None:
         """Until the process has seen that the model was removed."""
-        deadline = time.monotonic() + 10
-        while self.api.get(f"/api/models/{LAB}").status_code != 404:
-            assert time.monotonic() < deadline, "the API did not see the removal"
-            time.sleep(0.05)
+        wait_until(lambda: self.api.get(f"/api/models/{LAB}").status_code == 404)
 
 
 @pytest.fixture
@@ -149,7 +146,7 @@ def test_a_broken_model_is_refused_with_the_reason_and_the_others_are_served(lab
     assert answer.json()["code"] == "model_unusable"
     assert "was changed in the storage" in answer.json()["error"]
     assert lab.api.predict(query_of(1)).status_code == 202
-    ready = httpx.get(f"{lab.api.url}/health/ready")
+    ready = health(lab.api.url, "catalog", "database", "storage")
     assert ready.status_code == 200
     (reason,) = ready.json()["broken_models"]
     assert LAB in reason

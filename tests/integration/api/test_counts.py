@@ -6,7 +6,6 @@ import json
 from typing import Any
 from uuid import UUID
 
-import httpx
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -15,6 +14,7 @@ from sqlalchemy import text
 from shared.database.engines import transaction
 from shared.results.specimens import decode_specimens, specimens_key, specimens_prefix
 from tests.integration.api.conftest import Serve
+from tests.support import calls
 from tests.support.api import Service
 from tests.support.jobs import read_chunks, read_job
 
@@ -80,7 +80,7 @@ def test_a_prediction_is_read_in_every_form(api: Service) -> None:
     job_id = submitted(api, {"inputs": [{"counts": vector} for vector in counts_of(5)]}, WHAT)
     api.completer.run_all()
     route = f"/api/model-queries/{job_id}/result"
-    by_link = json.loads(httpx.get(api.download_url(job_id)).content)
+    by_link = json.loads(calls.get(api.download_url(job_id)).content)
     assert api.get(route, params={"format": "json"}).json() == by_link
     assert [row["metadata"]["sex"] for row in by_link["outputs"]] == ["male", "female"] * 2 + ["male"]
     table = pa.ipc.open_stream(api.get(route).content).read_all()

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import random
+import time
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
@@ -20,6 +21,7 @@ from genequeue.client import Client, RequestFailed
 from shared.errors import ResultDamaged
 from shared.results.stored import PartRef
 from tests.integration.api.conftest import Serve
+from tests.support import calls
 from tests.support.api import Service
 from tests.support.cutting import CuttingRelay, cutting
 from tests.support.jobs import read_chunks, read_events, read_job
@@ -41,7 +43,7 @@ def relay(api: Service) -> Iterator[CuttingRelay]:
 def fetch(api: Service, relay: CuttingRelay, path: str, headers: dict[str, str]) -> httpx.Response:
     """One GET over the relay, and nothing else on its connection."""
     sent = {"Authorization": f"Bearer {api.key}", "Connection": "close", **headers}
-    return httpx.get(relay.url + path, headers=sent, timeout=20)
+    return calls.get(relay.url + path, headers=sent)
 
 
 def places(size: int, begin: int) -> list[int]:
@@ -136,7 +138,7 @@ def cut_stream(api: Service, relay: CuttingRelay, job_id: UUID, after: int) -> l
     headers = {"Authorization": f"Bearer {api.key}", "Last-Event-ID": str(after)}
     text = ""
     try:
-        with httpx.stream("GET", f"{relay.url}/api/model-queries/{job_id}/events", headers=headers) as answer:
+        with calls.stream("GET", f"{relay.url}/api/model-queries/{job_id}/events", headers=headers) as answer:
             for piece in answer.iter_text():
                 text += piece
     except httpx.TransportError:
@@ -158,14 +160,15 @@ def test_a_stream_in_which_nothing_happens_says_that_it_is_there(serve: Serve) -
         job_id = api.submit(4)
         headers = {"Authorization": f"Bearer {api.key}"}
         url = f"{api.url}/api/model-queries/{job_id}/events"
-        comments = 0
-        with httpx.stream("GET", url, headers=headers, timeout=10) as answer:
+        comments, began = 0, time.monotonic()
+        with calls.stream("GET", url, headers=headers) as answer:
             assert answer.headers["x-accel-buffering"] == "no"
             assert answer.headers["cache-control"] == "no-store"
             for line in answer.iter_lines():
                 comments += line.startswith(":")
                 if comments == 4:
                     break
+        assert time.monotonic() - began < 30, "the usual silence between them would take 45"
 
 
 def test_the_usual_silence_is_fifteen_seconds(api: Service) -> None:

@@ -17,6 +17,7 @@ import pytest
 from shared.links import LinkSigner, result
 from shared.storage.objects import ObjectStorage
 from tests.integration.api.conftest import Serve
+from tests.support import calls
 from tests.support.api import SECRET, Service
 from tests.support.catalogs import LIVER, unread_model
 from tests.support.jobs import read_chunks
@@ -44,7 +45,7 @@ def damage(storage: ObjectStorage, key: str) -> None:
 def test_the_result_is_the_same_from_local_disk_and_from_s3(serve: Serve, storage_url: str) -> None:
     with serve(storage_url=storage_url) as api:
         link = api.download_url(api.finished(5, 6))
-        answer = httpx.get(link)
+        answer = calls.get(link)
         assert answer.status_code == 200
         content = answer.json()
         assert list(content) == ["gene_order", "model_version", "outputs"]
@@ -53,7 +54,7 @@ def test_the_result_is_the_same_from_local_disk_and_from_s3(serve: Serve, storag
 
 
 def test_every_row_says_what_it_is(api: Service) -> None:
-    output = httpx.get(api.download_url(api.finished(1))).json()["outputs"][0]
+    output = calls.get(api.download_url(api.finished(1))).json()["outputs"][0]
     assert list(output) == ["counts", "metadata", "latents"]
     assert output["metadata"]["tissue_ontology_id"] == LIVER
     assert output["metadata"]["sex"] == ""
@@ -63,9 +64,9 @@ def test_every_row_says_what_it_is(api: Service) -> None:
 
 def test_json_is_zipped_only_for_those_who_read_gzip(api: Service) -> None:
     link = api.download_url(api.finished(9))
-    plain = httpx.get(link, headers={"Accept-Encoding": "identity"})
+    plain = calls.get(link, headers={"Accept-Encoding": "identity"})
     assert "content-encoding" not in plain.headers
-    with httpx.stream("GET", link, headers={"Accept-Encoding": "gzip"}) as answer:
+    with calls.stream("GET", link, headers={"Accept-Encoding": "gzip"}) as answer:
         assert answer.headers["content-encoding"] == "gzip"
         zipped = b"".join(answer.iter_raw())
     assert len(zipped) < len(plain.content) / 2
@@ -125,7 +126,7 @@ def test_a_link_that_was_altered_is_403(api: Service) -> None:
         link.copy_with(query=None),
     ]
     for url in altered:
-        answer = httpx.get(url)
+        answer = calls.get(url)
         assert answer.status_code == 403
         assert answer.json()["code"] == "link_rejected"
         assert "status again" in answer.json()["error"]
@@ -135,17 +136,17 @@ def test_an_expired_link_is_403_and_a_fresh_one_works(api: Service) -> None:
     job_id = api.finished(1)
     lifetime = api.settings.link_lifetime
     yesterday = LinkSigner(SECRET.encode(), lifetime, clock=lambda: time.time() - 86_400)
-    answer = httpx.get(api.url + yesterday.path(result(job_id)))
+    answer = calls.get(api.url + yesterday.path(result(job_id)))
     assert answer.status_code == 403
     assert "expired" in answer.json()["error"]
-    assert httpx.get(api.download_url(job_id)).status_code == 200
+    assert calls.get(api.download_url(job_id)).status_code == 200
 
 
 def test_a_missing_first_part_is_an_error_answer(api: Service) -> None:
     job_id = api.finished(9)
     link = api.download_url(job_id)
     obstore.delete(api.storage.store, part_keys(api, job_id)[0])
-    answer = httpx.get(link)
+    answer = calls.get(link)
     assert answer.status_code == 500
     assert answer.json()["code"] == "result_damaged"
 
@@ -167,7 +168,7 @@ def test_a_damaged_later_part_drops_the_connection(api: Service, harm: str, enco
 
 
 def read_into(received: bytearray, link: str, encoding: str) -> None:
-    with httpx.stream("GET", link, headers={"Accept-Encoding": encoding}) as answer:
+    with calls.stream("GET", link, headers={"Accept-Encoding": encoding}) as answer:
         assert answer.status_code == 200
         for piece in answer.iter_raw():
             received += piece
@@ -187,9 +188,9 @@ def test_a_result_of_weights_that_are_gone_is_not_labelled_with_other_genes(
     unread_model(models)
     with serve(models_dir=models) as api:
         job_id = api.finished(1)
-        assert httpx.get(api.download_url(job_id)).status_code == 200
+        assert calls.get(api.download_url(job_id)).status_code == 200
     unread_model(models, weights=b"other weights")
     with serve(models_dir=models) as api:
-        answer = httpx.get(api.download_url(job_id))
+        answer = calls.get(api.download_url(job_id))
         assert answer.status_code == 409
         assert "version 1 of gem-1-bulk" in answer.json()["error"]

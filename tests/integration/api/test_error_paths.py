@@ -18,8 +18,12 @@ from sqlalchemy import text
 
 from shared.database.engines import transaction
 from tests.integration.api.conftest import Serve
+from tests.support import calls
 from tests.support.api import Service, query_of
+from tests.support.processes import wait_until
 from tests.support.servers import Servers
+
+pytestmark = pytest.mark.timeout(600)  # every route under every fault: hundreds of requests each
 
 # What no answer may hold: our insides, and the words of what we are built of.
 _INSIDES = re.compile(
@@ -96,7 +100,7 @@ class Operation:
 
 @pytest.fixture(scope="module")
 def operations(api: Service) -> list[Operation]:
-    document = httpx.get(f"{api.url}/openapi.json", timeout=60).json()
+    document = calls.get(f"{api.url}/openapi.json").json()
     found = [
         Operation(method.upper(), path, operation.get("parameters", []), "requestBody" in operation)
         for path, methods in document["paths"].items()
@@ -148,7 +152,7 @@ def ask(
 
 @pytest.fixture
 def client(api: Service) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=api.url, timeout=30) as made:
+    with httpx.Client(base_url=api.url, timeout=calls.PATIENCE) as made:
         yield made
 
 
@@ -245,7 +249,7 @@ class Ready:
 def statuses(api: Service, operations: list[Operation], ready: Ready) -> dict[str, int]:
     """What every route answers about a ready query while something below is broken; each is judged."""
     met = {}
-    with httpx.Client(base_url=api.url, timeout=30) as client:
+    with httpx.Client(base_url=api.url, timeout=calls.PATIENCE) as client:
         for operation in operations:
             url = operation.url(other="sex" if "vocabulary" in operation.path else ready.job_id)
             url = ready.link if "/downloads/" in url else url
@@ -264,10 +268,14 @@ def test_a_database_that_is_gone_is_503_with_a_time_to_come_back(
     database = urlsplit(database_url).path.removeprefix("/")
     close = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(sql.Identifier(database))
     hang_up = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
-    with serve(database_patience="PT0.1S") as api, psycopg.connect(servers.database, autocommit=True) as root:
-        ready = Ready.of(api)
+    with (
+        serve() as working,
+        serve(database_patience="PT0.1S") as api,
+        psycopg.connect(servers.database, autocommit=True) as root,
+    ):
+        ready = Ready.of(working)
         root.execute(close)
-        root.execute(hang_up, [database])
+        wait_until(lambda: not root.execute(hang_up, [database]).fetchall())
         met = statuses(api, operations, ready)
     answered = {asked for asked, status in met.items() if status == 200}
     assert answered == {"GET /health/live", "GET /metrics", "GET /.well-known/genequeue-webhooks.json"}

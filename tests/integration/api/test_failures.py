@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-import httpx
 import numpy as np
 import pytest
 from sqlalchemy import update
@@ -15,6 +14,7 @@ from shared.database.queries.jobs import inputs_of_job
 from shared.database.tables import JobInput
 from shared.results.specimens import decode_specimens, specimens_key
 from tests.integration.api.conftest import Serve
+from tests.support import calls
 from tests.support.api import Service, background, claim_soon, query_of
 from tests.support.catalogs import HEART, LIVER
 from tests.support.jobs import read_job
@@ -64,7 +64,7 @@ def test_a_query_that_failed_in_part_is_ready_and_names_what_is_missing(api: Ser
     state = api.get(f"/api/model-queries/{job_id}").json()
     assert (state["status"], state["samples_failed"]) == ("ready", 2)
     assert state["failures"] == [{"path": "inputs[1]", "reason": REASON}]
-    outputs = httpx.get(api.download_url(job_id)).json()["outputs"]
+    outputs = calls.get(api.download_url(job_id)).json()["outputs"]
     assert [output["metadata"]["tissue_ontology_id"] for output in outputs] == [LIVER]
 
 
@@ -90,7 +90,7 @@ def test_a_retry_is_a_child_of_the_failed_inputs_with_the_same_options(api: Serv
         assert getattr(child, name) == getattr(parent, name), name
     assert api.get(f"/api/model-queries/{child.id}").json()["parent_id"] == str(job_id)
     api.completer.run_all()
-    assert len(httpx.get(api.download_url(child.id)).json()["outputs"]) == 2
+    assert len(calls.get(api.download_url(child.id)).json()["outputs"]) == 2
 
 
 def test_a_retry_brings_the_counts_of_its_inputs_along(api: Service) -> None:

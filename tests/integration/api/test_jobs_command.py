@@ -23,7 +23,7 @@ def jobs(api: Service, *arguments: object) -> subprocess.CompletedProcess[str]:
     where = {"GENEQUEUE_URL": api.url, "GENEQUEUE_API_KEY": api.key, "COLUMNS": "200"}
     command = [sys.executable, "-m", "cli.main", "jobs", *map(str, arguments)]
     return subprocess.run(
-        command, cwd=ROOT, env={**os.environ, **where}, capture_output=True, text=True, timeout=60
+        command, cwd=ROOT, env={**os.environ, **where}, capture_output=True, text=True, timeout=150
     )
 
 

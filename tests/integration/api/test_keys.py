@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import httpx
 import pytest
 
 from shared.database.engines import transaction
 from shared.database.keys import mint_key
 from shared.database.queries.keys import ensure_workspace, revoke_key, save_key
 from tests.integration.api.conftest import Serve
+from tests.support import calls
 from tests.support.api import Service, query_of
 
 NO_JOB = "6f1d3f0e-0000-4000-8000-000000000000"
@@ -20,7 +20,7 @@ ROUTES = ["/api/models", "/api/models/gem-1-bulk/genes", f"/api/model-queries/{N
 def test_no_key_or_an_unknown_one_is_401_with_the_remedy(
     api: Service, route: str, header: str | None
 ) -> None:
-    answer = httpx.get(api.url + route, headers={} if header is None else {"Authorization": header})
+    answer = calls.get(api.url + route, headers={} if header is None else {"Authorization": header})
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"].startswith("Bearer")
     assert answer.json()["code"] == "key_rejected"
@@ -28,7 +28,7 @@ def test_no_key_or_an_unknown_one_is_401_with_the_remedy(
 
 
 def test_the_scheme_may_be_written_in_any_case(api: Service) -> None:
-    answer = httpx.get(f"{api.url}/api/models", headers={"Authorization": f"bEaReR {api.key}"})
+    answer = calls.get(f"{api.url}/api/models", headers={"Authorization": f"bEaReR {api.key}"})
     assert answer.status_code == 200
 
 
@@ -68,13 +68,13 @@ def test_an_id_that_is_none_is_404(api: Service, written: str) -> None:
 
 def test_with_authentication_off_everybody_is_in_the_default_workspace(serve: Serve) -> None:
     with serve(auth="off") as api:
-        answer = httpx.post(f"{api.url}/api/models/gem-1-bulk/predict", json=query_of(1))
+        answer = calls.post(f"{api.url}/api/models/gem-1-bulk/predict", json=query_of(1))
         assert answer.status_code == 202
         job_id = answer.json()["modelQueryId"]
-        assert httpx.get(f"{api.url}/api/model-queries/{job_id}").status_code == 200
+        assert calls.get(f"{api.url}/api/model-queries/{job_id}").status_code == 200
         # A client that carries a key of another server is let in as well.
         assert api.get(f"/api/model-queries/{job_id}", key="whatever").status_code == 200
     with serve(auth="on") as api:
         # The default workspace's own key sees what was asked while the door stood open.
         assert api.get(f"/api/model-queries/{job_id}").status_code == 200
-        assert httpx.get(f"{api.url}/api/model-queries/{job_id}").status_code == 401
+        assert calls.get(f"{api.url}/api/model-queries/{job_id}").status_code == 401

@@ -16,6 +16,7 @@ import zstandard
 
 from shared.sheets.sheet import SheetRef, SheetRow, decode_sheet
 from tests.integration.api.conftest import Serve
+from tests.support import calls
 from tests.support.api import Service
 from tests.support.catalogs import HEART, LIVER
 from tests.support.jobs import read_chunks, read_job
@@ -175,7 +176,7 @@ def test_bad_rows_refuse_the_whole_query_each_with_its_place(api: Service) -> No
         ("inputs[7]", 8, ""),
     ]
     assert said["rejected_rows"] == 2
-    report = httpx.get(said["report"])
+    report = calls.get(said["report"])
     assert report.headers["content-type"].startswith(NDJSON)
     assert [json.loads(line) for line in report.text.splitlines()] == said["errors"]
     assert api.storage.keys("inputs") == [
@@ -188,7 +189,7 @@ def test_bad_rows_are_left_out_where_that_is_wished(api: Service) -> None:
     answer = send(api, ndjson(rows), NDJSON, options=f"{STRATEGY}&on_error=skip")
     job_id = accepted(answer)
     assert answer.json()["rejected_rows"] == 1
-    (fault,) = [json.loads(line) for line in httpx.get(answer.json()["report"]).text.splitlines()]
+    (fault,) = [json.loads(line) for line in calls.get(answer.json()["report"]).text.splitlines()]
     assert (fault["line"], fault["pointer"]) == (2, "/metadata/sex")
     assert [(row.position, row.first_sample) for row in rows_of(api, job_id)] == [(0, 0), (2, 5)]
     job = read_job(api.engine, job_id)
@@ -197,7 +198,7 @@ def test_bad_rows_are_left_out_where_that_is_wished(api: Service) -> None:
     assert job.rejected["first"] == [{"input_index": 1, "line": 2, "message": fault["message"]}]
     shown = api.get(f"/api/model-queries/{job_id}").json()
     assert (shown["rejected_rows"], shown["failures"][0]["path"]) == (1, "inputs[1]")
-    assert httpx.get(shown["links"]["report"]).status_code == 200
+    assert calls.get(shown["links"]["report"]).status_code == 200
     assert api.get("/api/model-queries?limit=1").json()["model_queries"][0]["rejected_rows"] == 1
 
 
@@ -229,7 +230,7 @@ def test_a_key_gives_the_first_answer_again_with_what_was_left_out(api: Service)
     first, again = (send(api, body, CSV, options=options, Idempotency_Key="large-2") for _ in range(2))
     assert again.headers["idempotent-replayed"] == "true"
     assert (again.json()["modelQueryId"], again.json()["rejected_rows"]) == (first.json()["modelQueryId"], 1)
-    assert httpx.get(again.json()["report"]).text == httpx.get(first.json()["report"]).text
+    assert calls.get(again.json()["report"]).text == calls.get(first.json()["report"]).text
 
 
 def test_nothing_of_a_body_stays_in_the_storage(api: Service) -> None:
@@ -304,7 +305,7 @@ def test_a_bad_value_of_a_design_is_told_once_and_its_combinations_are_bad_rows(
         "It spoils 2 combinations.",
     ]
     assert said["rejected_rows"] == spoils + 1
-    lines = [json.loads(line) for line in httpx.get(said["report"]).text.splitlines()]
+    lines = [json.loads(line) for line in calls.get(said["report"]).text.splitlines()]
     assert [line["pointer"] for line in lines] == [fault["pointer"] for fault in said["errors"]]
     kept = accepted(api.predict({**query, "on_error": "skip"}))
     assert [row.metadata for row in rows_of(api, kept)] == [

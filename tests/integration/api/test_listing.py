@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import httpx
 import pytest
 from sqlalchemy import update
 
 from shared.database.engines import transaction
 from shared.database.tables import Job
 from tests.integration.api.conftest import Serve
+from tests.support import calls
 from tests.support.api import Service
 
 PATH = "/api/model-queries"
@@ -85,7 +85,7 @@ def test_an_item_says_how_the_query_stands_and_where_more_is(api: Service) -> No
     (item,) = api.get(PATH, params={"metadata.run": "9"}).json()["model_queries"]
     assert (item["id"], item["status"], item["progress"]["samples_done"]) == (str(job_id), "ready", 3)
     assert item["client_metadata"] == {"run": "9"}
-    assert httpx.get(item["links"]["download"]).status_code == 200
+    assert calls.get(item["links"]["download"]).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.integration.api.conftest import Serve
+from tests.support import calls
 from tests.support.api import Service, query_of, serving, settings_for
+from tests.support.processes import wait_until
 
 
 def figures(url: str) -> dict[tuple[str, ...], float]:
-    answer = httpx.get(f"{url}/metrics")
+    answer = calls.get(f"{url}/metrics")
     assert answer.status_code == 200, answer.text
     return {
         (sample.name, *(f"{name}={value}" for name, value in sorted(sample.labels.items()))): sample.value
@@ -53,11 +54,17 @@ def test_requests_are_counted_by_template_and_submits_by_outcome(api: Service) -
     api.submit(1)
     assert api.predict(query_of(0)).status_code == 422
     assert api.get("/api/nothing/here").status_code == 404
-    after = figures(api.url)
+    after: dict[tuple[str, ...], float] = {}
 
     def more(*key: str) -> float:
-        return after[key] - before.get(key, 0)
+        return after.get(key, 0) - before.get(key, 0)
 
+    def counted() -> bool:
+        after.update(figures(api.url))  # a request is counted once its answer is on its way
+        nowhere = "method=GET", "route=none", "status=404"
+        return bool(more("genequeue_request_seconds_count", *nowhere) and more(*rejected) and more(*accepted))
+
+    wait_until(counted)
     assert more("genequeue_request_seconds_count", *route, "status=202") == 1
     assert more("genequeue_request_seconds_count", *route, "status=422") == 1
     assert more("genequeue_request_seconds_count", "method=GET", "route=none", "status=404") == 1
@@ -70,16 +77,16 @@ def test_a_caller_behind_a_proxy_is_refused_unless_the_operator_says_otherwise(
     header: str, serve: Serve
 ) -> None:
     with serve() as api:
-        refused = httpx.get(f"{api.url}/metrics", headers={header: "10.0.0.1"})
+        refused = calls.get(f"{api.url}/metrics", headers={header: "10.0.0.1"})
         assert refused.status_code == 403
         assert "GENEQUEUE_METRICS=on" in refused.json()["error"]
     with serve(metrics="on") as api:
-        assert httpx.get(f"{api.url}/metrics", headers={header: "10.0.0.1"}).status_code == 200
+        assert calls.get(f"{api.url}/metrics", headers={header: "10.0.0.1"}).status_code == 200
 
 
 def test_switched_off_there_is_nothing(serve: Serve) -> None:
     with serve(metrics="off") as api:
-        assert httpx.get(f"{api.url}/metrics").status_code == 404
+        assert calls.get(f"{api.url}/metrics").status_code == 404
 
 
 def test_without_a_database_it_answers_and_says_so(models_dir: Path, tmp_path: Path) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import httpx
 import pytest
 
+from tests.support import calls
 from tests.support.api import Service
 
 KEYS_OF_A_MODEL = {
@@ -86,5 +86,5 @@ def test_an_unknown_model_is_404_and_the_answer_names_those_there_are(api: Servi
 
 def test_duplicate_slashes_are_collapsed_without_a_redirect(api: Service) -> None:
     headers = {"Authorization": f"Bearer {api.key}"}
-    answer = httpx.get(f"{api.url}//api///models", headers=headers, follow_redirects=False)
+    answer = calls.get(f"{api.url}//api///models", headers=headers, follow_redirects=False)
     assert answer.status_code == 200

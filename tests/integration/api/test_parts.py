@@ -22,6 +22,7 @@ from shared.links import LinkSigner, artifact, part, report
 from shared.storage.reports import report_key
 from shared.webhooks.keys import PublicKey
 from tests.integration.api.conftest import Serve
+from tests.support import calls
 from tests.support.api import SECRET, Service
 from tests.support.cutting import CuttingRelay, cutting
 from tests.support.jobs import read_chunks, read_job
@@ -41,7 +42,7 @@ def digest_header(content: bytes) -> str:
 
 def read_into(received: bytearray, url: str, headers: Mapping[str, str]) -> None:
     """What arrives, however the connection ends."""
-    with httpx.stream("GET", url, headers=headers) as answer:
+    with calls.stream("GET", url, headers=headers) as answer:
         assert answer.status_code == 200
         for piece in answer.iter_raw():
             received += piece
@@ -71,7 +72,7 @@ def test_parts_are_listed_as_soon_as_they_are_done(serve: Serve) -> None:
         assert [(one["position"], one["first_sample"], one["num_samples"]) for one in body["parts"]] == [
             (1, 2, 2)
         ]
-        assert pq.read_table(io.BytesIO(httpx.get(body["parts"][0]["url"]).content)).num_rows == 2
+        assert pq.read_table(io.BytesIO(calls.get(body["parts"][0]["url"]).content)).num_rows == 2
         api.completer.complete(chunks[0])
         api.completer.complete(chunks[2])
         body = listed(api, job_id)
@@ -85,7 +86,7 @@ def test_a_part_is_what_was_stored_and_says_so(api: Service) -> None:
     (only,) = listed(api, job_id)["parts"]
     (chunk,) = read_chunks(api.engine, job_id)
     stored = api.storage.get(chunk.part_key or "")
-    answer = httpx.get(only["url"], headers={"Accept-Encoding": "gzip, br, zstd"})
+    answer = calls.get(only["url"], headers={"Accept-Encoding": "gzip, br, zstd"})
     assert (answer.status_code, answer.content) == (200, stored)
     assert answer.headers["content-type"] == "application/vnd.apache.parquet"
     assert answer.headers["content-length"] == str(len(stored)) == str(only["bytes"])
@@ -97,14 +98,14 @@ def test_a_part_is_what_was_stored_and_says_so(api: Service) -> None:
 
 
 def test_head_says_the_same_without_the_bytes(url: str) -> None:
-    whole, head = httpx.get(url), httpx.head(url, headers={"Range": "bytes=0-1"})
+    whole, head = calls.get(url), calls.head(url, headers={"Range": "bytes=0-1"})
     assert (head.status_code, head.content) == (200, b"")
     same = ("content-length", "etag", "repr-digest", "accept-ranges", "content-type")
     assert [head.headers[name] for name in same] == [whole.headers[name] for name in same]
 
 
 def test_a_range_is_sent_with_the_digest_of_the_whole(url: str) -> None:
-    whole = httpx.get(url)
+    whole = calls.get(url)
     size = len(whole.content)
     for asked, first, end in (
         ("0-0", 0, 1),
@@ -112,7 +113,7 @@ def test_a_range_is_sent_with_the_digest_of_the_whole(url: str) -> None:
         (f"{size - 5}-", size - 5, size),
         ("-7", size - 7, size),
     ):
-        answer = httpx.get(url, headers={"Range": f"bytes={asked}"})
+        answer = calls.get(url, headers={"Range": f"bytes={asked}"})
         assert (answer.status_code, answer.content) == (206, whole.content[first:end])
         assert answer.headers["content-range"] == f"bytes {first}-{end - 1}/{size}"
         assert answer.headers["content-length"] == str(end - first)
@@ -120,30 +121,30 @@ def test_a_range_is_sent_with_the_digest_of_the_whole(url: str) -> None:
 
 
 def test_a_range_beyond_the_end_is_416_and_says_the_size(url: str) -> None:
-    size = len(httpx.get(url).content)
-    answer = httpx.get(url, headers={"Range": f"bytes={size}-"})
+    size = len(calls.get(url).content)
+    answer = calls.get(url, headers={"Range": f"bytes={size}-"})
     assert (answer.status_code, answer.headers["content-range"]) == (416, f"bytes */{size}")
     assert answer.json()["code"] == "range_unsatisfiable"
 
 
 def test_several_ranges_are_answered_with_the_whole(url: str) -> None:
-    assert httpx.get(url, headers={"Range": "bytes=0-1,4-5"}).content == httpx.get(url).content
+    assert calls.get(url, headers={"Range": "bytes=0-1,4-5"}).content == calls.get(url).content
 
 
 def test_what_a_caller_has_already_is_not_sent_again(url: str) -> None:
-    tag = httpx.get(url).headers["etag"]
+    tag = calls.get(url).headers["etag"]
     for method in ("GET", "HEAD"):
-        answer = httpx.request(
+        answer = calls.request(
             method, url, headers={"If-None-Match": f'"other", {tag}', "Range": "bytes=0-1"}
         )
         assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", tag)
-    assert httpx.get(url, headers={"If-None-Match": '"other"'}).status_code == 200
+    assert calls.get(url, headers={"If-None-Match": '"other"'}).status_code == 200
 
 
 def test_a_download_of_another_file_is_not_carried_on(url: str) -> None:
-    tag = httpx.get(url).headers["etag"]
-    carried_on = httpx.get(url, headers={"Range": "bytes=5-", "If-Range": tag})
-    begun_anew = httpx.get(url, headers={"Range": "bytes=5-", "If-Range": '"other"'})
+    tag = calls.get(url).headers["etag"]
+    carried_on = calls.get(url, headers={"Range": "bytes=5-", "If-Range": tag})
+    begun_anew = calls.get(url, headers={"Range": "bytes=5-", "If-Range": '"other"'})
     assert (carried_on.status_code, begun_anew.status_code) == (206, 200)
 
 
@@ -152,7 +153,7 @@ def test_a_part_that_is_cut_at_any_byte_is_noticed_and_carried_on(api: Service, 
     only = listed(api, api.finished(4))["parts"][0]
     path = only["url"].removeprefix(api.url)
     close = {"Connection": "close"}
-    whole = httpx.get(relay.url + path, headers=close)
+    whole = calls.get(relay.url + path, headers=close)
     size, chance = relay.carried, random.Random(29)
     for _ in range(12):
         received = bytearray()
@@ -161,7 +162,7 @@ def test_a_part_that_is_cut_at_any_byte_is_noticed_and_carried_on(api: Service, 
             read_into(received, relay.url + path, close)
         relay.most = None
         on = {"Range": f"bytes={len(received)}-", "If-Range": whole.headers["etag"], **close}
-        received += httpx.get(relay.url + path, headers=on).content
+        received += calls.get(relay.url + path, headers=on).content
         assert digest_header(bytes(received)) == whole.headers["repr-digest"]
 
 
@@ -175,9 +176,9 @@ def test_a_damaged_part_is_an_error_answer(api: Service, harm: str) -> None:
         obstore.delete(api.storage.store, chunk.part_key or "")
     else:
         api.storage.put(chunk.part_key or "", data[:-1] if harm == "short" else b"PAR2" + data[4:])
-    answer = httpx.get(only["url"])
+    answer = calls.get(only["url"])
     assert (answer.status_code, answer.json()["code"]) == (500, "result_damaged")
-    assert httpx.head(only["url"]).status_code == (200 if harm == "changed" else 500)
+    assert calls.head(only["url"]).status_code == (200 if harm == "changed" else 500)
 
 
 def test_a_large_file_that_was_changed_breaks_the_connection_off(api: Service) -> None:
@@ -192,7 +193,7 @@ def test_a_large_file_that_was_changed_breaks_the_connection_off(api: Service) -
             "UPDATE chunks SET part_bytes = %s, part_sha256 = %s WHERE id = %s",
             (len(large), hashlib.sha256(large).hexdigest(), chunk.id),
         )
-    assert httpx.get(only["url"]).content == large
+    assert calls.get(only["url"]).content == large
     api.storage.put(chunk.part_key or "", large[:-1] + bytes([large[-1] ^ 1]))
     received = bytearray()
     with pytest.raises(httpx.RemoteProtocolError):
@@ -206,7 +207,7 @@ def test_a_link_is_for_one_part_only(serve: Serve) -> None:
         first, second = (httpx.URL(one["url"]) for one in listed(api, job_id)["parts"])
         crossed = first.copy_with(path=second.path, query=first.query)
         for refused in (crossed, first.copy_with(query=None), first.copy_set_param("expires", "9999999999")):
-            answer = httpx.get(refused)
+            answer = calls.get(refused)
             assert (answer.status_code, answer.json()["code"]) == (403, "link_rejected")
             assert f"/api/model-queries/{job_id}/parts" in answer.json()["error"]
 
@@ -215,7 +216,7 @@ def test_of_a_part_that_is_not_there_nothing_is_sent(api: Service) -> None:
     signer = LinkSigner(SECRET.encode(), api.settings.link_lifetime)
     job_id = api.submit(3)
     for position in (0, 7, -1, 10**12):
-        answer = httpx.get(api.url + signer.path(part(job_id, position)))
+        answer = calls.get(api.url + signer.path(part(job_id, position)))
         assert (answer.status_code, answer.json()["code"]) == (404, "stored_file_not_found")
 
 
@@ -238,7 +239,7 @@ def test_parts_of_a_result_that_was_deleted_are_gone(api: Service) -> None:
     assert api.call("DELETE", f"/api/model-queries/{job_id}").status_code == 204
     assert api.get(f"/api/model-queries/{job_id}/parts").status_code == 410
     assert api.get(f"/api/model-queries/{job_id}/manifest").status_code == 410
-    assert httpx.get(only["url"]).status_code == 410
+    assert calls.get(only["url"]).status_code == 410
 
 
 def test_where_clients_reach_the_storage_they_fetch_from_there(serve: Serve, servers: Servers) -> None:
@@ -253,15 +254,15 @@ def test_where_clients_reach_the_storage_they_fetch_from_there(serve: Serve, ser
     with serve(**given, storage_public_endpoint=outside) as api:
         (only,) = listed(api, api.finished(3))["parts"]
         assert only["url"].startswith(f"{outside}/")
-        fetched = httpx.get(only["url"])
+        fetched = calls.get(only["url"])
         assert (fetched.status_code, hashlib.sha256(fetched.content).hexdigest()) == (200, only["sha256"])
-        assert httpx.get(only["url"], headers={"Range": "bytes=0-3"}).content == b"PAR1"
+        assert calls.get(only["url"], headers={"Range": "bytes=0-3"}).content == b"PAR1"
         assert link_to_a_made_file(api, b"made").startswith(f"{outside}/")
     with serve(**given) as api:
         assert link_to_a_made_file(api, b"made").startswith(f"{api.url}/api/downloads/")
         (only,) = listed(api, api.finished(3))["parts"]
         assert only["url"].startswith(f"{api.url}/api/downloads/")
-        assert hashlib.sha256(httpx.get(only["url"]).content).hexdigest() == only["sha256"]
+        assert hashlib.sha256(calls.get(only["url"]).content).hexdigest() == only["sha256"]
 
 
 def link_to_a_made_file(api: Service, content: bytes) -> str:
@@ -275,7 +276,7 @@ def link_to_a_made_file(api: Service, content: bytes) -> str:
         )
     (made,) = api.get(f"/api/model-queries/{job_id}/artifacts").json()["artifacts"]
     link: str = made["links"]["download"]
-    assert httpx.get(link).content == content
+    assert calls.get(link).content == content
     return link
 
 
@@ -287,7 +288,7 @@ def test_a_manifest_is_the_stored_bytes_under_a_signature(api: Service) -> None:
     assert answer.content == api.storage.get(job.manifest_key or "")
     assert hashlib.sha256(answer.content).hexdigest() == job.manifest_sha256
     assert answer.headers["repr-digest"] == digest_header(answer.content)
-    (key,) = httpx.get(f"{api.url}/.well-known/genequeue-webhooks.json").json()["keys"]
+    (key,) = calls.get(f"{api.url}/.well-known/genequeue-webhooks.json").json()["keys"]
     signature, key_id = read_signature(answer.headers["genequeue-signature"])
     assert key_id == key["key"]
     assert PublicKey.read(key_id).accepts(signature, answer.content)
@@ -349,27 +350,27 @@ def test_a_file_made_of_a_result_is_fetched_over_its_link_once_it_is_ready(api: 
         session.add(made)
         session.flush()
         link = api.url + LinkSigner(SECRET.encode(), api.settings.link_lifetime).path(artifact(made.id))
-    assert httpx.get(link).status_code == 404
+    assert calls.get(link).status_code == 404
     with transaction(api.engine) as session:
         row = session.get_one(Artifact, made.id)
         row.state, row.key, row.bytes = "ready", f"results/{job_id}/made.parquet", len(content)
         row.sha256, row.media_type, row.file_name = hashlib.sha256(content).hexdigest(), "a/b", "made.parquet"
-    answer = httpx.get(link)
+    answer = calls.get(link)
     assert (answer.status_code, answer.content, answer.headers["content-type"]) == (200, content, "a/b")
     assert answer.headers["repr-digest"] == digest_header(content)
     assert answer.headers["content-disposition"] == 'attachment; filename="made.parquet"'
-    assert httpx.get(link, headers={"Range": "bytes=0-3"}).content == b"PAR1"
+    assert calls.get(link, headers={"Range": "bytes=0-3"}).content == b"PAR1"
 
 
 def test_a_report_is_fetched_over_its_link_until_it_is_deleted(api: Service) -> None:
     report_id, lines = uuid4(), b'{"line": 3}\n' * 9
     api.storage.put(report_key(report_id), lines)
     link = api.url + LinkSigner(SECRET.encode(), api.settings.report_lifetime).path(report(report_id))
-    answer = httpx.get(link)
+    answer = calls.get(link)
     assert (answer.status_code, answer.content) == (200, lines)
     assert answer.headers["content-type"] == "application/x-ndjson"
-    assert httpx.get(link, headers={"Range": "bytes=0-11"}).content == lines[:12]
-    assert httpx.get(link.replace(str(report_id), str(uuid4()))).status_code == 403
+    assert calls.get(link, headers={"Range": "bytes=0-11"}).content == lines[:12]
+    assert calls.get(link.replace(str(report_id), str(uuid4()))).status_code == 403
     api.storage.delete([report_key(report_id)])
-    gone = httpx.get(link)
+    gone = calls.get(link)
     assert (gone.status_code, gone.json()["code"]) == (404, "stored_file_not_found")

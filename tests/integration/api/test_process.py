@@ -19,13 +19,14 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import psutil
 import pytest
 
-from cli.machine.ports import free_ports
 from shared.database.engines import sync_engine
 from shared.links import LinkSigner, report
 from shared.storage.objects import open_storage
 from shared.storage.reports import report_key
+from tests.support import calls
 from tests.support.api import SECRET, Service, closing_engine, new_key, query_of, settings_for
 from tests.support.catalogs import unread_model
 from tests.support.completer import Completer
@@ -49,13 +50,21 @@ def environment(database_url: str, redis_url: str, tmp_path: Path) -> dict[str, 
 
 
 @pytest.fixture
-def start(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
+def grace() -> int:
+    """Seconds for answers that are under way when the process is told to stop."""
+    return 2
+
+
+@pytest.fixture
+def start(
+    environment: dict[str, str], grace: int, tmp_path: Path
+) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
     """Starts the process as an operator does; its log is `api.log`."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def begin(port: int = 0) -> subprocess.Popen[bytes]:
+    def begin() -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "uvicorn", "--factory", "api.main:create_app"]
-        options = ["--port", str(port), "--timeout-graceful-shutdown", "2"]
+        options = ["--port", "0", "--timeout-graceful-shutdown", str(grace)]
         with (tmp_path / "api.log").open("wb") as log:
             process = subprocess.Popen(
                 [*command, *options], cwd=ROOT, env=environment, stderr=log, stdout=subprocess.DEVNULL
@@ -71,12 +80,13 @@ def start(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[[], 
 
 @pytest.fixture
 def running(
-    start: Callable[[int], subprocess.Popen[bytes]], environment: dict[str, str]
+    start: Callable[[], subprocess.Popen[bytes]], environment: dict[str, str]
 ) -> Iterator[tuple[Service, subprocess.Popen[bytes]]]:
-    (port,) = free_ports(1)
-    process = start(port)
+    process = start()
+    wait_until(lambda: bool(ports_of(process)), calls.PATIENCE)
+    (port,) = ports_of(process)
     url = f"http://127.0.0.1:{port}"
-    wait_until(lambda: answers(url), 60)
+    wait_until(lambda: answers(url))
     settings = settings_for(
         database_url=environment["GENEQUEUE_DATABASE_URL"],
         redis_url=environment["GENEQUEUE_REDIS_URL"],
@@ -88,17 +98,25 @@ def running(
         yield Service(url, settings, engine, storage, new_key(engine, "default")), process
 
 
+def ports_of(process: subprocess.Popen[bytes]) -> set[int]:
+    """Where it listens: it has chosen that itself, so nobody else can be there."""
+    connections = psutil.Process(process.pid).net_connections("tcp")
+    return {one.laddr.port for one in connections if one.status == psutil.CONN_LISTEN}
+
+
 def answers(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/health/live").status_code == 200
+        return calls.get(f"{url}/health/live").status_code == 200
     except httpx.TransportError:
         return False
 
 
 def log_lines(tmp_path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (tmp_path / "api.log").read_text().splitlines()]
+    written, _, _ = (tmp_path / "api.log").read_text().rpartition("\n")  # the last line may be half written
+    return [json.loads(line) for line in written.splitlines()]
 
 
+@pytest.mark.parametrize("grace", [100])
 def test_a_download_that_has_begun_ends_whole_when_the_process_is_told_to_stop(
     running: tuple[Service, subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
@@ -107,7 +125,7 @@ def test_a_download_that_has_begun_ends_whole_when_the_process_is_told_to_stop(
     job_id = api.submit(200)
     Completer(api.engine, api.storage, genes=GENES).run_all()
     link = api.download_url(job_id)
-    with httpx.stream("GET", link, headers={"Accept-Encoding": "identity"}) as answer:
+    with calls.stream("GET", link, headers={"Accept-Encoding": "identity"}) as answer:
         pieces = answer.iter_raw(1 << 16)
         received = bytearray(next(pieces))
         process.send_signal(signal.SIGTERM)
@@ -116,7 +134,7 @@ def test_a_download_that_has_begun_ends_whole_when_the_process_is_told_to_stop(
             received += piece
     assert len(json.loads(received)["outputs"]) == 200
     assert len(received) > 20_000_000
-    assert process.wait(10) == -signal.SIGTERM
+    assert process.wait(calls.PATIENCE) == -signal.SIGTERM
     assert log_lines(tmp_path)[-1]["event"].startswith("Finished server process")
     # A link is a secret: the log names the path and not the signature.
     log = (tmp_path / "api.log").read_text()
@@ -134,11 +152,11 @@ def test_a_caller_who_waits_is_told_that_the_server_stops(
         completer = Completer(api.engine, api.storage, genes=GENES)
         wait_until(lambda: bool(completer.claim(1)))
         process.send_signal(signal.SIGTERM)
-        answer = waiting.result(10)
+        answer = waiting.result(calls.PATIENCE)
     assert answer.status_code == 503
     assert answer.headers["retry-after"]
     assert "stopping" in answer.json()["error"]
-    assert process.wait(10) == -signal.SIGTERM
+    assert process.wait(calls.PATIENCE) == -signal.SIGTERM
 
 
 def test_every_line_of_the_log_is_json_and_carries_the_callers_request_id(
@@ -159,7 +177,7 @@ def test_a_changed_checkpoint_is_refused_at_the_start_by_name(
 ) -> None:
     weights = tmp_path / "models" / "gem-1-bulk" / "weights.safetensors"
     weights.write_bytes(b"never reaD")
-    assert start().wait(20) != 0
+    assert start().wait(calls.PATIENCE) != 0
     errors = [line["error"] for line in log_lines(tmp_path) if line["event"] == "api.cannot_start"]
     assert len(errors) == 1
     assert str(weights) in errors[0]
@@ -181,7 +199,7 @@ def test_a_large_file_comes_and_goes_in_little_memory(
     service.storage.write_stream(report_key(report_id), itertools.repeat(piece, size >> 20))
     link = LinkSigner(SECRET.encode(), timedelta(hours=1)).path(report(report_id))
     read = 0
-    with httpx.stream("GET", service.url + link, timeout=60) as coming:
+    with calls.stream("GET", service.url + link) as coming:
         for got in coming.iter_raw():
             time.sleep(0.5 if not read else 0)
             read += len(got)

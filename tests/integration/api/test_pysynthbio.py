@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +14,8 @@ from urllib3.exceptions import ProtocolError
 
 from tests.integration.api.conftest import Serve
 from tests.support.api import Service, background, claim_soon, query_of
+from tests.support.cutting import cutting
+from tests.support.processes import wait_until
 
 IDS = [
     base + suffix
@@ -142,12 +143,16 @@ def test_a_failed_job_raises_with_its_reason(client: Service) -> None:
         pysynthbio.predict_query(query_of(1), "gem-1-bulk", poll_interval_seconds=1)
 
 
-def test_a_stream_that_breaks_off_raises_instead_of_giving_fewer_rows(client: Service) -> None:
+def test_a_stream_that_breaks_off_raises_instead_of_giving_fewer_rows(
+    client: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail_after_the_first_part() -> None:
         first, _ = claim_soon(client.completer, 2)
         client.completer.complete(first)
-        time.sleep(0.5)
+        wait_until(lambda: relay.carried > 0)  # The answer has begun.
         client.completer.fail(first.job_id, "The second part broke.")
 
-    with background(fail_after_the_first_part), pytest.raises(ProtocolError):
-        pysynthbio.predict_query(query_of(8), "gem-1-bulk", self_hosted=True)
+    with cutting(client.url) as relay, background(fail_after_the_first_part):
+        monkeypatch.setenv("SYNTHESIZE_API_BASE_URL", relay.url)
+        with pytest.raises(ProtocolError):
+            pysynthbio.predict_query(query_of(8), "gem-1-bulk", self_hosted=True)

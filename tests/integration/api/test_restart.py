@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -19,13 +20,16 @@ from sqlalchemy import text
 
 from shared.database.engines import transaction
 from shared.settings import ApiSettings
-from tests.support.api import Service, query_of, service, settings_for
+from tests.support import calls
+from tests.support.api import Service, background, query_of, service, settings_for
 from tests.support.crashable import CrashablePostgres, crashable_postgres
 from tests.support.deaf import DeafRelay, deaf_to_commits
 from tests.support.processes import wait_until
 
 CLIENTS, SECONDS_DOWN = 20, 3
 SUBMITTERS = 8
+# How long a Postgres is away that comes back is no matter of these tests: a slow disk may take its time.
+PATIENT = timedelta(seconds=80)
 CLIENT_GIVES_UP = 30  # seconds, as the public Python client does
 
 
@@ -47,15 +51,19 @@ def api(postgres: CrashablePostgres, redis_url: str, models_dir: Path, tmp_path:
         yield running
 
 
-def poll(api: Service, paths: list[str], until: threading.Event, together: threading.Barrier) -> list[int]:
-    """The status codes of a client that asks without a pause, on its own connections; all begin at once."""
-    codes = []
+@pytest.fixture
+def patient(api: Service) -> Iterator[Service]:
+    """An API that waits for its Postgres for longer than usual."""
+    with service(api.settings.model_copy(update={"database_patience": PATIENT})) as running:
+        yield running
+
+
+def poll(api: Service, paths: list[str], until: threading.Event, codes: list[int]) -> None:
+    """Ask without a pause, on connections of one's own, and note the status codes."""
     headers = {"Authorization": f"Bearer {api.key}"}
-    with httpx.Client(base_url=api.url, headers=headers, timeout=30) as client:
-        together.wait(30)
+    with httpx.Client(base_url=api.url, headers=headers, timeout=calls.PATIENCE) as client:
         while not until.is_set():
             codes += [client.get(path).status_code for path in paths]
-    return codes
 
 
 def submit(api: Service, client: int, until: threading.Event, answers: dict[str, httpx.Response]) -> None:
@@ -77,28 +85,35 @@ def saved(api: Service) -> dict[str, list[UUID]]:
     return found
 
 
-def test_reads_ride_out_a_kill_and_a_restart_of_postgres(postgres: CrashablePostgres, api: Service) -> None:
+def test_reads_ride_out_a_kill_and_a_restart_of_postgres(
+    postgres: CrashablePostgres, patient: Service
+) -> None:
+    """Every client is served before the crash, and again behind it."""
+    job_id, over = patient.finished(3), threading.Event()
+    route = f"/api/model-queries/{job_id}"
+    paths = [f"{route}/status", route, patient.download_url(job_id).removeprefix(patient.url)]
+    codes: list[list[int]] = [[] for _ in range(CLIENTS)]
     with ThreadPoolExecutor(CLIENTS) as clients:
-        job_id = api.finished(3)
-        route = f"/api/model-queries/{job_id}"
-        paths = [f"{route}/status", route, api.download_url(job_id).removeprefix(api.url)]
-        over, together = threading.Event(), threading.Barrier(CLIENTS + 1)
-        polls = [clients.submit(poll, api, paths, over, together) for _ in range(CLIENTS)]
-        together.wait(30)
-        time.sleep(1)
+        polls = [clients.submit(poll, patient, paths, over, noted) for noted in codes]
+        wait_until(lambda: all(codes), calls.PATIENCE)
         postgres.crash()
+        before = [len(noted) for noted in codes]
         time.sleep(SECONDS_DOWN)
         postgres.restart()
-        time.sleep(2)
+        twice = 2 * len(paths)  # Some may have been on their way in the first round.
+        wait_until(
+            lambda: all(len(noted) >= n + twice for noted, n in zip(codes, before, strict=True)),
+            calls.PATIENCE,
+        )
         over.set()
-        codes = [code for answers in polls for code in answers.result()]
-    assert set(codes) == {200}
-    assert len(codes) > 3 * CLIENTS
+        for one in polls:
+            one.result()
+    assert {code for noted in codes for code in noted} == {200}
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_submits_ride_out_crashes_of_postgres_and_each_is_one_job(
-    postgres: CrashablePostgres, api: Service
+    postgres: CrashablePostgres, patient: Service
 ) -> None:
     def crash() -> None:
         postgres.crash()
@@ -107,24 +122,26 @@ def test_submits_ride_out_crashes_of_postgres_and_each_is_one_job(
 
     over, answers = threading.Event(), dict[str, httpx.Response]()
     with ThreadPoolExecutor(SUBMITTERS) as clients:
-        submits = [clients.submit(submit, api, number, over, answers) for number in range(SUBMITTERS)]
+        submits = [clients.submit(submit, patient, number, over, answers) for number in range(SUBMITTERS)]
         for strike in (crash, crash, *[postgres.kill_a_backend] * 4):
             before = len(answers)
-            wait_until(lambda: len(answers) >= before + SUBMITTERS, 60)  # noqa: B023
+            wait_until(lambda: len(answers) >= before + SUBMITTERS, calls.PATIENCE)  # noqa: B023
             strike()
         over.set()
         for one in submits:
             one.result()
-    api.engine.dispose()
+    patient.engine.dispose()
     assert Counter(answer.status_code for answer in answers.values()) == {202: len(answers)}
     promised = {name: [UUID(answer.json()["modelQueryId"])] for name, answer in answers.items()}
-    assert saved(api) == promised
+    assert saved(patient) == promised
 
 
-def behind(api: Service, postgres: CrashablePostgres, relay: DeafRelay, patience: float = 20) -> ApiSettings:
+def behind(
+    api: Service, postgres: CrashablePostgres, relay: DeafRelay, patience: timedelta = PATIENT
+) -> ApiSettings:
     """The settings of an API that reaches the same Postgres over a relay."""
     url = postgres.url.replace(f":{postgres.port}/", f":{relay.port}/")
-    given = {"database_url": SecretStr(url), "database_patience": timedelta(seconds=patience)}
+    given = {"database_url": SecretStr(url), "database_patience": patience}
     return api.settings.model_copy(update=given)
 
 
@@ -148,10 +165,10 @@ def test_a_submit_whose_end_nobody_learns_in_time_says_that_it_may_be_saved(
 ) -> None:
     with deaf_to_commits(postgres.port, lets_through=made) as relay:
         relay.dies = True
-        with service(behind(api, postgres, relay, patience=1)) as other:
+        with service(behind(api, postgres, relay, timedelta(seconds=1))) as other:
             relay.armed, began = True, time.monotonic()
             answer = other.predict(query_of(1, client_metadata={"name": "unknown"}))
-            assert 0.5 < time.monotonic() - began < 10
+            assert 0.5 < time.monotonic() - began < 15, "it asked for longer than it may"
         assert (answer.status_code, answer.json()["code"]) == (503, "outcome_unknown")
         assert answer.headers["retry-after"]
         assert "Idempotency-Key" in answer.json()["error"]
@@ -159,11 +176,12 @@ def test_a_submit_whose_end_nobody_learns_in_time_says_that_it_may_be_saved(
 
 
 def test_a_long_poll_through_a_restart_takes_no_longer_than_it_asked_for(
-    postgres: CrashablePostgres, api: Service
+    postgres: CrashablePostgres, patient: Service
 ) -> None:
-    job_id, wait = api.submit(1), 10
+    job_id, wait = patient.submit(1), 20
     with ThreadPoolExecutor(1) as pool:
-        waiting, began = pool.submit(api.get, f"/api/model-queries/{job_id}?wait={wait}"), time.monotonic()
+        path, began = f"/api/model-queries/{job_id}?wait={wait}", time.monotonic()
+        waiting = pool.submit(patient.get, path)
         time.sleep(wait - 2)
         postgres.crash()
         time.sleep(max(0, began + wait + 1 - time.monotonic()))
@@ -184,10 +202,29 @@ def test_a_postgres_that_stays_away_is_503_when_patience_ends(
             assert answer.headers["retry-after"]
             assert answer.elapsed.total_seconds() > 0.5
         postgres.restart()
-        assert other.predict(query_of(1)).status_code == 202
+        wait_until(lambda: other.predict(query_of(1)).status_code == 202)
 
 
-@pytest.mark.timeout(180)
+@contextmanager
+def time_that_was_lost() -> Iterator[list[float]]:
+    """Seconds by which a thread of this process was woken too late, each time: the API here lost them too."""
+    over, lost = threading.Event(), list[float]()
+
+    def look() -> None:
+        began = time.monotonic()
+        while not over.wait(0.05):
+            woken = time.monotonic()
+            lost.append(woken - began - 0.05)
+            began = woken
+
+    with background(look):
+        try:
+            yield lost
+        finally:
+            over.set()
+
+
+@pytest.mark.timeout(600)
 def test_a_frozen_postgres_is_a_clear_503_before_the_client_gives_up(
     postgres: CrashablePostgres, api: Service
 ) -> None:
@@ -200,9 +237,9 @@ def test_a_frozen_postgres_is_a_clear_503_before_the_client_gives_up(
         answer = api.predict(query_of(1)) if number % 2 else api.get(path)
         return answer, time.monotonic() - began
 
-    with ThreadPoolExecutor(50) as clients:
+    with ThreadPoolExecutor(50) as clients, time_that_was_lost() as lost:
         busy = [clients.submit(submit, api, number, over, under_way) for number in range(SUBMITTERS)]
-        time.sleep(1)
+        wait_until(lambda: len(under_way) > SUBMITTERS)
         over.set()
         postgres.freeze()
         asked = list(clients.map(ask, range(40)))
@@ -212,7 +249,7 @@ def test_a_frozen_postgres_is_a_clear_503_before_the_client_gives_up(
     api.engine.dispose()
     assert {answer.status_code for answer, _ in asked} == {503}
     assert all(answer.headers["retry-after"] and answer.json()["code"] for answer, _ in asked)
-    assert max(seconds for _, seconds in asked) < CLIENT_GIVES_UP - 2
+    assert max(seconds for _, seconds in asked) - sum(lost) < CLIENT_GIVES_UP - 2
     accepted = {answer.json()["modelQueryId"] for answer in under_way.values() if answer.status_code == 202}
     assert accepted <= {str(one) for ids in saved(api).values() for one in ids}
     assert api.predict(query_of(1)).status_code == 202

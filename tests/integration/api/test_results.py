@@ -7,7 +7,8 @@ import hashlib
 import io
 import zipfile
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -19,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.support import calls
 from tests.support.api import Service
 from tests.support.processes import wait_until
 from tests.support.workshops import workshop
@@ -39,8 +41,20 @@ def job_id(api: Service) -> UUID:
     return api.finished(3, 4, 5)
 
 
+def made(ask: Callable[[], httpx.Response]) -> httpx.Response:
+    """The answer to what is asked again for as long as it says that the file is being made."""
+    answers: list[httpx.Response] = []
+
+    def is_there() -> bool:
+        answers.append(ask())
+        return answers[-1].status_code != HTTPStatus.ACCEPTED
+
+    wait_until(is_there, calls.PATIENCE)
+    return answers[-1]
+
+
 def fetch(api: Service, job_id: UUID, **wanted: Any) -> httpx.Response:
-    return api.get(f"/api/model-queries/{job_id}/result", params=wanted)
+    return made(lambda: api.get(f"/api/model-queries/{job_id}/result", params=wanted))
 
 
 def expected(rows: range = range(12), genes: range = range(GENES)) -> np.ndarray:
@@ -144,16 +158,17 @@ def test_whoever_does_not_wait_is_told_where_to_ask(api: Service) -> None:
     assert answer.status_code == 202
     where = answer.headers["location"].removeprefix(api.url)
     assert answer.json()["artifact"]["links"]["self"].endswith(where)
-    made = api.get(where, params={"wait": 20}).json()
-    assert (made["state"], made["progress"]["percent"]) == ("ready", 100.0)
+    wait_until(lambda: api.get(where, params={"wait": 20}).json()["state"] == "ready", calls.PATIENCE)
+    file = api.get(where).json()
+    assert (file["state"], file["progress"]["percent"]) == ("ready", 100.0)
     # The link needs no key.
-    content = httpx.get(made["links"]["download"]).content
-    assert hashlib.sha256(content).hexdigest() == made["sha256"]
+    content = calls.get(file["links"]["download"]).content
+    assert hashlib.sha256(content).hexdigest() == file["sha256"]
     assert fetch(api, job_id, format="h5ad").content == content
 
 
 def test_a_summary_looks_at_all_samples(api: Service, job_id: UUID) -> None:
-    answer = api.get(f"/api/model-queries/{job_id}/summary")
+    answer = made(lambda: api.get(f"/api/model-queries/{job_id}/summary"))
     assert answer.status_code == 200, answer.text
     summary = answer.json()
     assert summary["samples"] == 12
@@ -164,13 +179,13 @@ def test_a_summary_looks_at_all_samples(api: Service, job_id: UUID) -> None:
 def test_a_comparison_names_every_gene(api: Service, job_id: UUID) -> None:
     route = f"/api/model-queries/{job_id}/compare"
     body = {"a": {"inputs": "0"}, "b": {"inputs": [1, 2]}}
-    answer = api.call("POST", route, json=body)
+    answer = made(lambda: api.call("POST", route, json=body))
     assert answer.status_code == 200, answer.text
     content = answer.json()
     assert [content["groups"][name]["samples"] for name in "ab"] == [3, 9]
     assert len(content["genes"]) == GENES
     table = pq.read_table(
-        io.BytesIO(api.call("POST", route, json=body, params={"format": "parquet"}).content)
+        io.BytesIO(made(lambda: api.call("POST", route, json=body, params={"format": "parquet"})).content)
     )
     assert table.to_pylist() == content["genes"]
 
@@ -188,7 +203,7 @@ def test_a_comparison_names_every_gene(api: Service, job_id: UUID) -> None:
 def test_groups_that_cannot_be_compared_are_refused(
     api: Service, job_id: UUID, body: dict[str, Any], status: int, says: str
 ) -> None:
-    answer = api.call("POST", f"/api/model-queries/{job_id}/compare", json=body)
+    answer = made(lambda: api.call("POST", f"/api/model-queries/{job_id}/compare", json=body))
     assert answer.status_code == status
     assert says in answer.json()["error"]
 
@@ -196,11 +211,11 @@ def test_groups_that_cannot_be_compared_are_refused(
 def test_what_was_made_of_a_result_is_deleted_with_it(api: Service) -> None:
     job_id = api.finished(2)
     assert fetch(api, job_id, format="parquet").status_code == 200
-    made = api.get(f"/api/model-queries/{job_id}/artifacts").json()["artifacts"]
+    files = api.get(f"/api/model-queries/{job_id}/artifacts").json()["artifacts"]
     assert api.call("DELETE", f"/api/model-queries/{job_id}").status_code == 204
     assert api.storage.keys(f"results/{job_id}") == []
     assert fetch(api, job_id, format="parquet").status_code == 410
-    assert httpx.get(made[0]["links"]["download"]).status_code == 404
+    assert calls.get(files[0]["links"]["download"]).status_code == 404
 
 
 def test_files_of_another_workspace_are_not_there(api: Service, job_id: UUID) -> None:
@@ -234,7 +249,7 @@ def test_genes_of_many_samples_are_read_from_a_file_of_their_own(api: Service) -
     (kept,) = api.get(f"/api/model-queries/{job_id}/artifacts").json()["artifacts"]
     assert kept["kind"] == "gene-major"
     route = f"/api/model-queries/{job_id}/artifacts/{kept['id']}"
-    wait_until(lambda: api.get(route, params={"wait": 20}).json()["state"] == "ready", 60)
+    wait_until(lambda: api.get(route, params={"wait": 20}).json()["state"] == "ready", calls.PATIENCE)
     api.storage.delete([key for key in api.storage.keys(f"results/{job_id}") if "/part-" in key])
     second = fetch(api, job_id, **wanted)
     assert second.status_code == 200

@@ -18,14 +18,24 @@ from http import HTTPStatus
 from pathlib import Path
 from uuid import UUID
 
-import httpx
+import psutil
 import pytest
 
 from cli.machine.announcement import VARIABLE, Announcement
 from cli.machine.ports import LOCALHOST, listen
 from shared.database.engines import sync_engine
 from shared.storage.objects import open_storage
-from tests.support.api import SECRET, Service, closing_engine, new_key, settings_for
+from tests.support import calls
+from tests.support.api import (
+    SECRET,
+    Service,
+    closing_engine,
+    health,
+    new_key,
+    now,
+    settings_for,
+    wait_until_somebody_waits,
+)
 from tests.support.catalogs import unread_model
 from tests.support.processes import wait_until
 
@@ -58,7 +68,7 @@ class Address:
             )
         self.processes.append(process)
         said.handed_over()
-        wait_until(lambda: said.heard, 30)
+        wait_until(lambda: said.heard, calls.PATIENCE)
         return process
 
 
@@ -106,7 +116,7 @@ class KeptConnection:
 
 @pytest.fixture
 def kept(address: Address) -> Iterator[KeptConnection]:
-    made = http.client.HTTPConnection(LOCALHOST, address.listener.getsockname()[1], timeout=10)
+    made = http.client.HTTPConnection(LOCALHOST, address.listener.getsockname()[1], timeout=calls.PATIENCE)
     yield KeptConnection(made)
     made.close()
 
@@ -125,7 +135,7 @@ def follow(api: Service, job_id: UUID, seen: int, began: Callable[[], None] = la
     }
     url = f"{api.url}/api/model-queries/{job_id}/events"
     received = ""
-    with httpx.stream("GET", url, headers=headers, timeout=20) as answer:
+    with calls.stream("GET", url, headers=headers) as answer:
         for text in answer.iter_text():
             received += text
             began()
@@ -139,41 +149,41 @@ def test_an_event_stream_ends_cleanly_and_is_resumed_at_the_next_process_without
     job_id, began = api.submit(3), threading.Event()
     with ThreadPoolExecutor(1) as pool:
         following = pool.submit(follow, api, job_id, 0, began.set)
-        assert began.wait(10)
+        assert began.wait(calls.PATIENCE)
         address.start()
         first.send_signal(signal.SIGTERM)
-        seen = numbers_of(following.result(10))
-        assert first.wait(10) == -signal.SIGTERM
+        seen = numbers_of(following.result(calls.PATIENCE))
+        assert first.wait(calls.PATIENCE) == -signal.SIGTERM
         rest = pool.submit(follow, api, job_id, seen[-1] if seen else 0)
         api.completer.run_all()
-        assert "query.ready" in rest.result(20)
+        assert "query.ready" in rest.result(calls.PATIENCE)
     numbers = seen + numbers_of(rest.result())
     assert numbers == list(range(1, len(numbers) + 1))
 
 
 def test_a_long_poll_is_answered_at_once_with_the_state_as_it_is(address: Address, api: Service) -> None:
     process = address.start()
-    job_id = api.submit(3)
+    job_id, since = api.submit(3), now(api.engine)
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(api.get, f"/api/model-queries/{job_id}?wait=60")
-        time.sleep(0.5)
+        wait_until_somebody_waits(api.engine, since)
         assert not waiting.done()
         process.send_signal(signal.SIGTERM)
-        answer = waiting.result(5)
+        answer = waiting.result(40)  # It is asked to wait longer than that.
     assert answer.status_code == 200
     assert answer.json()["status"] == "queued"
     assert answer.headers["connection"] == "close"
 
 
 def test_a_submit_that_waits_is_told_that_it_was_accepted(address: Address, api: Service) -> None:
-    process = address.start()
+    process, since = address.start(), now(api.engine)
     with ThreadPoolExecutor(1) as pool:
         query = {"sampling_strategy": "mean estimation", "inputs": [{"metadata": {}, "num_samples": 1}]}
         waiting = pool.submit(api.predict, query, headers={"Prefer": "wait=60"})
-        time.sleep(1)
+        wait_until_somebody_waits(api.engine, since)
         assert not waiting.done()
         process.send_signal(signal.SIGTERM)
-        answer = waiting.result(5)
+        answer = waiting.result(40)  # It is asked to wait longer than that.
     assert answer.status_code == 202
     assert answer.headers["location"].endswith(answer.json()["modelQueryId"])
 
@@ -184,34 +194,41 @@ def test_a_connection_that_is_kept_open_is_answered_and_told_that_it_closes(
     process = address.start()
     assert kept.get("/health/live").getheader("connection") is None
     process.send_signal(signal.SIGTERM)
-    time.sleep(0.7)  # It stopped accepting; this connection is still open.
+    wait_until(lambda: not accepts(process))  # This connection is still open.
     answer = kept.get("/health/live")
     assert answer.status == 200
     assert answer.getheader("connection") == "close"
-    assert process.wait(2) == -signal.SIGTERM
+    assert process.wait(calls.PATIENCE) == -signal.SIGTERM
+
+
+def accepts(process: subprocess.Popen[bytes]) -> bool:
+    """Whether a process takes connections."""
+    connections = psutil.Process(process.pid).net_connections("tcp")
+    return any(one.status == psutil.CONN_LISTEN for one in connections)
 
 
 def test_while_it_gives_notice_it_says_that_it_is_not_ready_and_answers_all_the_same(
     address: Address,
 ) -> None:
-    process = address.start("--notice", "2")
-    assert httpx.get(f"{address.url}/health/ready").status_code == 200
+    process = address.start("--notice", "12")
+    assert health(address.url, "catalog", "database", "storage").status_code == 200
     process.send_signal(signal.SIGTERM)
-    wait_until(lambda: httpx.get(f"{address.url}/health/ready").status_code == 503, 1.5)
-    body = httpx.get(f"{address.url}/health/ready").json()
-    assert (body["status"], body["checks"]["database"]) == ("not ready", "ok")
+    wait_until(lambda: "process" in health(address.url).json()["checks"], 10)
+    answer = health(address.url, "database")
+    body = answer.json()
+    assert (answer.status_code, body["status"]) == (503, "not ready")
     assert "told to stop" in body["checks"]["process"]
-    assert httpx.get(f"{address.url}/health/live").status_code == 200
-    assert process.wait(10) == -signal.SIGTERM
+    assert calls.get(f"{address.url}/health/live").status_code == 200
+    assert process.wait(calls.PATIENCE) == -signal.SIGTERM
 
 
 def test_connections_wait_while_no_process_is_there(address: Address) -> None:
     with ThreadPoolExecutor(1) as pool:
-        asking = pool.submit(httpx.get, f"{address.url}/health/live", timeout=30)
+        asking = pool.submit(calls.get, f"{address.url}/health/live", timeout=2 * calls.PATIENCE)
         time.sleep(0.2)
         assert not asking.done()
         address.start()
-        assert asking.result(10).status_code == HTTPStatus.OK
+        assert asking.result(calls.PATIENCE).status_code == HTTPStatus.OK
 
 
 def test_a_descriptor_that_is_no_socket_is_one_line_and_exit_status_1(address: Address) -> None:

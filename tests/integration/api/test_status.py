@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import update
+from sqlalchemy import func, update
 
 from shared.database.engines import transaction
 from shared.database.queries.ending import cancel_queued_chunks
 from shared.database.queries.workers import announce, retire
-from shared.database.tables import Job
+from shared.database.tables import Job, Worker
 from shared.jobs.states import JobState
 from tests.integration.api.conftest import Serve
 from tests.support.api import Service
@@ -86,6 +87,13 @@ def test_the_links_of_a_ready_job_lead_where_they_say(api: Service) -> None:
         assert answer.status_code == (202 if name == "summary" else 200)
 
 
+def hold(api: Service, models: dict[str, list[int]]) -> None:
+    """A worker says what it holds; it is heard of for an hour."""
+    with transaction(api.engine) as session:
+        session.execute(announce("w", "host", 1, "cpu", models))
+        session.execute(update(Worker).values(seen_at=func.now() + timedelta(hours=1)))
+
+
 def test_a_job_that_nobody_can_run_says_what_is_missing(api: Service) -> None:
     job_id = api.submit(1)
 
@@ -94,11 +102,9 @@ def test_a_job_that_nobody_can_run_says_what_is_missing(api: Service) -> None:
         return reason
 
     assert "No generation worker is alive" in waiting_for()
-    with transaction(api.engine) as session:
-        session.execute(announce("w", "host", 1, "cpu", {"gem-1-sc": [1]}))
+    hold(api, {"gem-1-sc": [1]})
     assert "No live worker holds version 1 of gem-1-bulk" in waiting_for()
-    with transaction(api.engine) as session:
-        session.execute(announce("w", "host", 1, "cpu", {"gem-1-sc": [1], "gem-1-bulk": [1]}))
+    hold(api, {"gem-1-sc": [1], "gem-1-bulk": [1]})
     assert waiting_for() == "It waits for its turn."
     api.completer.claim(1)
     assert waiting_for() is None

@@ -35,7 +35,7 @@ def bytes_in(broker: Redis) -> int:
 def message_of(broker: Redis) -> dict[str, Any]:
     """The one message that lies in the queue; it is taken out."""
     queue = str(WAKE_GENERATION.queue)
-    wait_until(lambda: broker.llen(queue) == 1, 20)
+    wait_until(lambda: broker.llen(queue) == 1)
     (sent,) = broker.lrange(queue, 0, -1)
     broker.delete(queue)
     message: dict[str, Any] = json.loads(sent)

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
 import orjson
 import pytest
 from sqlalchemy import text
@@ -16,6 +15,7 @@ from api.services.endpoints import MOST_ENDPOINTS
 from shared.database.engines import transaction
 from shared.webhooks.keys import PublicKey, Secret
 from tests.integration.api.conftest import Serve
+from tests.support import calls
 from tests.support.api import Service
 from tests.support.post_offices import post_office
 from tests.support.processes import wait_until
@@ -133,7 +133,7 @@ def test_an_asymmetric_endpoint_is_verified_with_the_public_key_that_anybody_may
     with receiver() as lab:
         register(local, lab.url, asymmetric=True)
         wait_until(lambda: len(lab.requests) == 1)
-    (key,) = httpx.get(f"{local.url}/.well-known/genequeue-webhooks.json").json()["keys"]
+    (key,) = calls.get(f"{local.url}/.well-known/genequeue-webhooks.json").json()["keys"]
     assert (key["version"], key["algorithm"]) == ("v1a", "Ed25519")
     from_header = dict(one.split(",") for one in lab.requests[0].headers["webhook-signature"].split())
     assert set(from_header) == {"v1", "v1a"}
@@ -297,6 +297,6 @@ def test_an_endpoint_that_says_410_is_shown_as_gone(local: Service) -> None:
         made = register(local, lab.url)
         path = f"{PATH}/{made['id']}"
         wait_until(lambda: local.get(path).json()["disabled_because"] == "gone")
-    events = local.get("/api/events?wait=10").json()["events"]
+    events = local.get("/api/events?wait=60").json()["events"]
     assert [event["kind"] for event in events] == ["webhook.endpoint_disabled"]
     assert events[0]["data"]["endpoint_id"] == made["id"]

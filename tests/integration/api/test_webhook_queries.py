@@ -16,6 +16,7 @@ from shared.database.engines import transaction
 from shared.jobs.events import EventKind
 from shared.webhooks.keys import Secret
 from tests.integration.api.conftest import Serve
+from tests.support import calls
 from tests.support.api import Service, background, claim_soon, query_of
 from tests.support.jobs import read_job
 from tests.support.post_offices import post_office
@@ -72,7 +73,7 @@ def test_the_public_client_names_a_webhook_and_the_receiver_verifies_what_comes(
         if request.payload["type"] == "query.ready"
     )
     assert ready["data"]["status"] == "ready"
-    assert len(httpx.get(ready["data"]["links"]["download"]).json()["outputs"]) == 3
+    assert len(calls.get(ready["data"]["links"]["download"]).json()["outputs"]) == 3
     assert sorted(lab.kinds) == ["query.queued", "query.ready"]
 
 

@@ -94,20 +94,25 @@ def test_killed_at_any_request_it_is_one_query_and_a_whole_result(
     assert verify(folder).samples == 20
 
 
+def holds(path: Path, text: str) -> bool:
+    return path.exists() and text in path.read_text()
+
+
+@pytest.mark.timeout(600)
 def test_kill_9_and_the_same_command_again(machine: Machine, tmp_path: Path) -> None:
     path, folder = conditions(tmp_path, 600), tmp_path / "result"
     command = genequeue("submit", str(path), "--model", MODEL, "-o", f"{folder}/", "--seed", "3")
     told = {**os.environ, "GENEQUEUE_URL": machine.url, "GENEQUEUE_API_KEY": machine.key}
     moments: list[Callable[[], bool]] = [
         (folder / ".genequeue.json").exists,
-        lambda: '"query": "' in (folder / ".genequeue.json").read_text(),
+        lambda: holds(folder / ".genequeue.json", '"query": "'),
         lambda: any(folder.glob("part-*.parquet")),
     ]
     for moment in moments:
         with subprocess.Popen(
             command, env=told, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ) as process:
-            wait_until(lambda moment=moment: moment() or process.poll() is not None, seconds=60)  # type: ignore[misc]
+            wait_until(lambda moment=moment: moment() or process.poll() is not None, seconds=120)  # type: ignore[misc]
             process.send_signal(signal.SIGKILL)
     done = subprocess.run(command, env=told, capture_output=True, text=True, check=True)
     assert "600 of 600 samples" in done.stderr

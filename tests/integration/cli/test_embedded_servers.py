@@ -23,6 +23,7 @@ from cli.machine.postgres import Postgres, open_postgres
 from cli.machine.process import Child, wait_until_ready
 from cli.machine.valkey import Valkey, open_valkey
 from shared.errors import SetupError
+from tests.support.processes import family, is_alive, wait_until
 
 SERVERS: dict[str, Callable[[Path], Postgres | Valkey]] = {"postgres": open_postgres, "valkey": open_valkey}
 NEVER = Retry(NoBackoff(), 0)
@@ -35,7 +36,7 @@ def running(server: Postgres | Valkey) -> Iterator[Child]:
         server.wait_for_last_owner()
     child = Child(server.program(server.folder.parent / "server.log"))
     try:
-        wait_until_ready(child, server.ready, timedelta(seconds=30))
+        wait_until_ready(child, server.ready, timedelta(minutes=2))
         yield child
     finally:
         child.stop()
@@ -51,7 +52,10 @@ def test_postgres_keeps_what_was_committed_through_kill_9(tmp_path: Path) -> Non
     server = open_postgres(tmp_path / "postgres")
     with running(server) as child:
         execute(server, "CREATE TABLE kept AS SELECT 42 AS answer")
+        others = family(child.pid)
         os.kill(child.pid, signal.SIGKILL)
+    # They end by themselves, and hold its memory until then.
+    wait_until(lambda: not any(map(is_alive, others)))
     again = open_postgres(tmp_path / "postgres")
     assert again.url() == server.url()
     with running(again):
@@ -112,7 +116,7 @@ def test_valkey_keeps_what_was_written_through_kill_9(tmp_path: Path) -> None:
     server = open_valkey(tmp_path / "valkey")
     with running(server) as child, Redis.from_url(server.url()) as client:
         client.set("kept", 42)
-        client.waitaof(1, 0, 5000)
+        client.waitaof(1, 0, 60_000)
         os.kill(child.pid, signal.SIGKILL)
     again = open_valkey(tmp_path / "valkey")
     with running(again), Redis.from_url(again.url()) as client:

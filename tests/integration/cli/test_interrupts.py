@@ -53,7 +53,7 @@ class Listening:
         return self._journal.read_text() if self._journal.exists() else ""
 
     def wait_for(self, said: str) -> None:
-        wait_until(lambda: self.said == said, seconds=20)
+        wait_until(lambda: self.said == said)
 
     def hang_up(self) -> None:
         """As the kernel does where the window is closed."""
@@ -108,5 +108,5 @@ def test_under_nohup_it_goes_on_without_its_terminal_and_can_be_restarted(
         listening.process.send_signal(signal.SIGHUP)
         return listening.said.startswith("up restart")
 
-    wait_until(restarted, seconds=20)
+    wait_until(restarted)
     assert "stop" not in listening.said

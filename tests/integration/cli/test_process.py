@@ -21,11 +21,11 @@ STUBBORN = """
 import signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 print('up', flush=True)
-time.sleep(60)
+time.sleep(900)
 """
 PARENT_OF_ONE = """
 import subprocess, sys
-child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])
+child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(900)'])
 print(child.pid, flush=True)
 """
 
@@ -38,7 +38,7 @@ def started(tmp_path: Path) -> Iterator[list[Child]]:
         child.stop()
 
 
-def program(folder: Path, script: str, patience: float = 5) -> Program:
+def program(folder: Path, script: str, patience: float = 60) -> Program:
     command = (sys.executable, "-c", script)
     return Program(
         "test", command, folder / "test.log", dict(os.environ), patience=timedelta(seconds=patience)
@@ -59,7 +59,7 @@ def test_a_child_that_dies_while_starting_is_an_error_with_its_last_words(
     child = Child(program(tmp_path, "raise SystemExit('no disk')"))
     started.append(child)
     with pytest.raises(SetupError, match=r"test process stopped .*\(exit code 1\): no disk.*test.log"):
-        wait_until_ready(child, lambda: False, timedelta(seconds=10))
+        wait_until_ready(child, lambda: False, timedelta(minutes=2))
 
 
 def test_a_child_that_says_nothing_is_not_quoted_with_an_earlier_run(
@@ -74,7 +74,7 @@ def test_a_child_that_says_nothing_is_not_quoted_with_an_earlier_run(
 
 
 def test_a_child_that_is_never_ready_is_an_error(tmp_path: Path, started: list[Child]) -> None:
-    child = Child(program(tmp_path, "import time; time.sleep(60)"))
+    child = Child(program(tmp_path, "import time; time.sleep(900)"))
     started.append(child)
     with pytest.raises(SetupError, match=r"not ready within 0 s.*test\.log"):
         wait_until_ready(child, lambda: False, timedelta(milliseconds=100))
@@ -103,7 +103,7 @@ def test_what_a_killed_child_had_started_is_killed_too(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_at_the_terminal_does_not_reach_a_child(tmp_path: Path, started: list[Child]) -> None:
-    child = Child(program(tmp_path, "import time; time.sleep(60)"))
+    child = Child(program(tmp_path, "import time; time.sleep(900)"))
     started.append(child)
     assert os.getpgid(child.pid) != os.getpgid(os.getpid())
     assert os.getsid(child.pid) != os.getsid(os.getpid())
@@ -114,7 +114,7 @@ def test_a_child_does_not_outlive_a_parent_that_is_killed(tmp_path: Path) -> Non
     parent_script = (
         "import sys, time; from pathlib import Path; from cli.machine.process import Child, Program\n"
         "program = Program('test', (sys.executable, '-c', sys.argv[2]), Path(sys.argv[1]), {})\n"
-        "print(Child(program).pid, flush=True); time.sleep(60)"
+        "print(Child(program).pid, flush=True); time.sleep(900)"
     )
     with subprocess.Popen(
         [sys.executable, "-c", parent_script, str(tmp_path / "test.log"), STUBBORN],

@@ -15,6 +15,8 @@ from nbclient import NotebookClient
 from genequeue.client import Client
 from tests.support.machine import ROOT, Machine, clean_environment
 
+# The machine starts, trained models and all, and a notebook's kernel does.
+pytestmark = pytest.mark.timeout(900)
 GUIDES = ROOT / "docs/guides"
 MODEL = "gem-1-bulk"
 
@@ -37,13 +39,14 @@ def run(code: str, folder: Path, told: dict[str, str]) -> str:
     ).stdout
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 def test_the_notebook_runs_from_the_first_cell_to_the_last(told: dict[str, str], tmp_path: Path) -> None:
     del told["MPLBACKEND"]  # A notebook draws into itself.
     notebook = nbformat.read(GUIDES / "first-steps.ipynb", 4)
     place = {"metadata": {"path": str(tmp_path)}}
-    NotebookClient(notebook, timeout=300, kernel_name="python3", resources=place).execute(env=told)
+    NotebookClient(
+        notebook, timeout=300, startup_timeout=300, kernel_name="python3", resources=place
+    ).execute(env=told)
     last = notebook.cells[-1].outputs[-1]["data"]["text/plain"]
     assert last == "'same'"
     assert (tmp_path / "my-result" / "manifest.json").exists()
@@ -74,7 +77,6 @@ def test_the_design_of_the_page_is_accepted_and_is_what_it_says(
     assert state["progress"]["samples_done"] == combinations * json.loads(design)["num_samples"]
 
 
-@pytest.mark.timeout(600)
 def test_every_example_of_the_page_on_results_runs(told: dict[str, str], tmp_path: Path) -> None:
     """One after the other in one process, as somebody types them who has a query's id.
 

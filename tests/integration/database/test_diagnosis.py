@@ -44,13 +44,14 @@ def execute(engine: Engine, statement: str) -> None:
 
 
 def test_postgres_tells_its_version_its_connections_and_its_time(engine: Engine) -> None:
+    slack, before = timedelta(seconds=5), datetime.now(UTC)
     with transaction(engine) as session:
         version, allowed, in_use, copy = session.execute(diagnosis.server_facts()).one()
         told = session.scalars(diagnosis.clock()).one()
     assert version >= 150_000
     assert 1 <= in_use <= allowed
     assert copy is False
-    assert abs(told - datetime.now(UTC)) < timedelta(seconds=5)
+    assert before - slack < told < datetime.now(UTC) + slack
 
 
 def test_open_work_is_counted_by_model_version_lane_and_state(engine: Engine) -> None:
@@ -79,7 +80,7 @@ def test_workers_are_told_with_what_they_hold_and_their_silence(engine: Engine) 
     with transaction(engine) as session:
         ((worker, device, models, silence),) = session.execute(diagnosis.known_workers()).all()
     assert (worker, device, models) == ("a", "cpu", {"gem-1-bulk": [1]})
-    assert timedelta(seconds=90) <= silence < timedelta(seconds=100)
+    assert timedelta(seconds=90) <= silence < timedelta(seconds=90) + MINUTE
 
 
 def test_upkeep_is_told_with_its_silence_and_is_no_generation_worker(engine: Engine) -> None:

@@ -32,7 +32,7 @@ def hang_up(database_url: str, backends: set[int]) -> None:
     plain = make_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(plain, autocommit=True) as other:
         for backend in backends:
-            other.execute("SELECT pg_terminate_backend(%s, 10000)", [backend])
+            other.execute("SELECT pg_terminate_backend(%s, 60000)", [backend])
 
 
 async def fail_after(engine: AsyncEngine, statement: Executable) -> None:
@@ -47,7 +47,7 @@ def at_once(engine: Engine) -> set[int]:
 
     def own(_: int) -> int:
         with transaction(engine) as session:
-            together.wait(10)
+            together.wait(60)
             return session.scalars(_OWN).one()
 
     with ThreadPoolExecutor(_LINES) as pool:

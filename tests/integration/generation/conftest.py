@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from shared.shelf import Shelf
 from shared.storage.objects import ObjectStorage, open_storage
 from tests.support.jobs import read_chunks
 from tests.support.models import tiny_catalog
+from tests.support.processes import wait_until
 from worker.generation.claim import Claimant
 from worker.generation.engines import Engines
 from worker.generation.heartbeat import Heartbeat, WorkerCard
@@ -49,6 +50,22 @@ def engines(catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Engin
 
 
 @dataclass
+class Beats:
+    """How often a heart began to beat: it asks for the models each time, and renews its leases after that."""
+
+    begun: int = 0
+
+    def __call__(self) -> dict[str, list[int]]:
+        self.begun += 1
+        return {}
+
+    def wait(self) -> None:
+        """Until the heart has beaten once, from the beginning to the end."""
+        last = self.begun + 2  # one may have begun before, and the next ends before the one after it begins
+        wait_until(lambda: self.begun >= last)
+
+
+@dataclass
 class Workshop:
     """A pipeline with its plugs within reach."""
 
@@ -56,6 +73,7 @@ class Workshop:
     storage: ObjectStorage
     heartbeat: Heartbeat
     engines: Engines
+    beats: Beats = field(default_factory=Beats)
 
     def pipeline(self, batch_samples: int = 64) -> Pipeline:
         plugs = Plugs(self.database, self.storage, self.heartbeat, self.engines)
@@ -79,7 +97,8 @@ class Workshop:
 @pytest.fixture
 def workshop(database_url: str, storage_url: str, engines: Engines) -> Iterator[Workshop]:
     database = sync_engine(database_url)
-    card = WorkerCard("worker", "cpu")
+    beats = Beats()
+    card = WorkerCard("worker", "cpu", beats)
     with Heartbeat(database, card, LEASE, timedelta(seconds=0.2)) as heartbeat:
-        yield Workshop(database, open_storage(storage_url), heartbeat, engines)
+        yield Workshop(database, open_storage(storage_url), heartbeat, engines, beats)
     database.dispose()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID
@@ -115,7 +114,7 @@ def test_a_worker_drops_what_was_cancelled_before_it_computes_or_stores_it_and_c
 
     def cancel_and_beat() -> None:
         cancel(workshop.database, job_id)
-        time.sleep(1)  # the heart beats five times in it
+        workshop.beats.wait()
 
     interrupted.meanwhile, interrupted.valid = cancel_and_beat, valid
     assert workshop.drain() == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -23,6 +22,7 @@ from shared.shelf import Shelf
 from shared.storage.objects import ObjectStorage, open_storage
 from tests.support.jobs import read_chunks, read_job, save_job
 from tests.support.models import tiny_catalog, tiny_model
+from tests.support.processes import wait_until
 from worker.generation.claim import Claimant
 from worker.generation.engines import Engines
 from worker.generation.following import followed, look
@@ -160,10 +160,7 @@ def test_an_idle_worker_learns_of_a_model_without_being_woken(workshop: Workshop
     with followed(workshop.database, workshop.shelf, every=timedelta(milliseconds=20)):
         assert LAB not in engines.claimable()
         workshop.add(workshop.trained(1))
-        for _ in range(500):
-            if LAB in engines.claimable():
-                break
-            time.sleep(0.02)
+        wait_until(lambda: LAB in engines.claimable())
         assert engines.claimable()[LAB] == [1]
 
 

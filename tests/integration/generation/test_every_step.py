@@ -48,6 +48,10 @@ HELD = {"gem-1-bulk": [1]}
 ATTEMPTS = 3
 NOW = timedelta(seconds=-1)
 FROZEN_LEASE = timedelta(seconds=0.3)
+STEPS = {
+    *("before commit", "after commit", "before computing", "after computing"),
+    *("before part", "after part", "before manifest", "after manifest"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +88,7 @@ def living(place: Place, living_engines: Engines) -> Iterator[Workshop]:
 
 def ended(process: ForkServerProcess) -> int | None:
     """How a process ended."""
-    process.join(60)
+    process.join(120)
     return process.exitcode
 
 
@@ -151,26 +155,22 @@ def test_a_worker_that_dies_at_any_step_leaves_a_job_that_ends_with_the_same_byt
     living.drain()
     parts = living.parts(undisturbed)
     died_at: list[str] = []
-    while True:
+
+    def dies(at: int | str) -> bool:
         job_id = save_job(living.database, [2, 1], per_chunk=2)
-        exitcode = ended(start_worker(place, Fate(len(died_at) + 1)))
-        if exitcode == 0:
-            break
-        assert exitcode == KILLED
-        died_at.append(place.log.read_text().splitlines()[-1])
-        pick_up(living)
+        exitcode = ended(start_worker(place, Fate(at)))
+        assert exitcode in {0, KILLED}
+        if exitcode == KILLED:
+            died_at.append(place.log.read_text().splitlines()[-1])
+            pick_up(living)
         assert_whole(living, job_id, parts)
-    assert_whole(living, job_id, parts)
-    assert set(died_at) >= {
-        "before commit",
-        "after commit",
-        "before computing",
-        "after computing",
-        "before part",
-        "after part",
-        "before manifest",
-        "after manifest",
-    }
+        return exitcode == KILLED
+
+    while dies(len(died_at) + 1):
+        pass
+    # Two threads write at once: the n-th step is not the same in each life.
+    assert all(dies(step) for step in STEPS - set(died_at))
+    assert set(died_at) >= STEPS
 
 
 def leave(living: Workshop, job_id: UUID, attempts: int, chunk: int | None = None) -> None:
@@ -258,7 +258,7 @@ def test_a_worker_that_was_frozen_past_its_lease_changes_nothing_when_it_goes_on
     living.drain()
     parts, job_id = living.parts(undisturbed), save_job(living.database, [2])
     stopped = start_worker(place, Fate(step, signal.SIGSTOP, FROZEN_LEASE))
-    wait_until(frozen(stopped), 30)
+    wait_until(frozen(stopped))
     wait_until(lambda: recover(living.database, living.storage, ATTEMPTS).taken_back == 1)
     (work,) = claim(living.database, Claimant("other", lambda: HELD, timedelta(minutes=1), 2))
     assert work.job_id == job_id
@@ -281,7 +281,7 @@ def test_a_worker_that_was_frozen_inside_a_transaction_goes_on_and_the_job_is_do
     living.drain()
     job_id = save_job(living.database, [2])
     stopped = start_worker(place, Fate(step, signal.SIGSTOP, FROZEN_LEASE))
-    wait_until(frozen(stopped), 30)
+    wait_until(frozen(stopped))
     for _ in range(3):
         recover(living.database, living.storage, ATTEMPTS)
         living.drain()

@@ -232,7 +232,7 @@ def test_a_chunk_that_was_tried_before_is_tried_alone(workshop: Workshop) -> Non
 def test_a_job_that_is_past_its_deadline_fails_with_a_sentence_and_its_worker_drops_it(
     workshop: Workshop,
 ) -> None:
-    late = save_job(workshop.database, [4], per_chunk=2, deadline=datetime.now(UTC) + timedelta(seconds=60))
+    late = save_job(workshop.database, [4], per_chunk=2, deadline=datetime.now(UTC) + timedelta(hours=1))
     (work,) = claim(workshop.database, Claimant("w", lambda: HELD, timedelta(minutes=1), 2))
     assert recover(workshop.database, workshop.storage, 3).late_jobs == 0
     with transaction(workshop.database) as session:

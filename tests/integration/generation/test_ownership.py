@@ -189,10 +189,11 @@ def test_a_renewal_waits_for_nobody_and_what_is_locked_is_still_ours(engine: Eng
 def test_a_young_lease_is_left_alone_and_known_to_be_ours(engine: Engine) -> None:
     """Most chunks of one sample end before theirs is old."""
     job_id = save_job(engine, [1])
-    (work,) = claim(engine, claimant(lease=30))
+    half_a_day = timedelta(hours=12)
+    (work,) = claim(engine, claimant(lease=half_a_day.total_seconds()))
     before = read_chunks(engine, job_id)[0].lease_expires_at
     with transaction(engine) as session:
-        assert session.scalars(*leases.renew([work.lease], timedelta(seconds=30))).all() == [work.chunk_id]
+        assert session.scalars(*leases.renew([work.lease], half_a_day)).all() == [work.chunk_id]
     assert read_chunks(engine, job_id)[0].lease_expires_at == before
 
 
@@ -295,8 +296,9 @@ def test_a_late_completion_leaves_a_job_that_is_over_as_it_is(engine: Engine, st
 
 def test_what_waits_too_long_is_found_again(engine: Engine, storage: ObjectStorage) -> None:
     job_id = save_job(engine, [1])
+    _queued(engine, job_id, "+1 hour")  # it will not have waited for a second, however slow we are
     assert recover(engine, storage, 3).waiting_models == ()
-    _age(engine, job_id)
+    _queued(engine, job_id, "-1 minute")
     assert recover(engine, storage, 3).waiting_models == ("gem-1-bulk",)
 
 
@@ -320,15 +322,17 @@ def test_the_database_refuses_rows_that_no_legal_move_makes(engine: Engine, ille
 
 def _waits_for_a_lock(engine: Engine) -> bool:
     with transaction(engine) as session:
-        waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%chunks%'"
+        here = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
+        waiting = f"{here} AND wait_event_type = 'Lock' AND query LIKE '%chunks%'"
         return session.scalar(text(waiting)) is not None
 
 
-def _age(engine: Engine, job_id: UUID) -> None:
+def _queued(engine: Engine, job_id: UUID, when: str) -> None:
+    """As if it had been queued then, as seen from now."""
     with transaction(engine) as session:
         session.execute(
-            text("UPDATE chunks SET queued_at = now() - interval '1 minute' WHERE job_id = :job"),
-            {"job": job_id},
+            text("UPDATE chunks SET queued_at = now() + CAST(:when AS interval) WHERE job_id = :job"),
+            {"job": job_id, "when": when},
         )
 
 

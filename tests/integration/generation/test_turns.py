@@ -79,7 +79,7 @@ def test_short_jobs_do_not_wait_behind_a_long_one(engine: Engine) -> None:
 def test_a_job_past_its_deadline_is_not_begun(engine: Engine) -> None:
     now = datetime.now(UTC)
     save_job(engine, [1], deadline=now - timedelta(seconds=1))
-    due = save_job(engine, [1], deadline=now + timedelta(minutes=1))
+    due = save_job(engine, [1], deadline=now + timedelta(hours=1))
     assert taken(engine, batch=8) == [due]
 
 

@@ -16,6 +16,7 @@ from cli.machine.process import Child, wait_until_ready
 from cli.machine.valkey import open_valkey
 from shared.messages import WAKE_GENERATION, Queue
 from shared.queue import WakeUps, celery_app
+from tests.support.processes import wait_until
 
 
 @contextmanager
@@ -35,6 +36,7 @@ def waiting(url: str) -> int:
 def test_a_wake_up_lies_in_its_queue_soon_after_it_was_asked_for(redis_url: str) -> None:
     with wake_ups(redis_url) as sender:
         sender.ask(WAKE_GENERATION)
+        wait_until(lambda: waiting(redis_url) > 0)
     assert waiting(redis_url) == 1
 
 
@@ -42,6 +44,7 @@ def test_many_askings_coalesce(redis_url: str) -> None:
     with wake_ups(redis_url) as sender:
         for _ in range(1000):
             sender.ask(WAKE_GENERATION)
+        wait_until(lambda: waiting(redis_url) > 0)
     assert 1 <= waiting(redis_url) < 200
 
 
@@ -51,6 +54,7 @@ def test_wake_ups_that_nobody_hears_do_not_pile_up(redis_url: str) -> None:
         for _ in range(30):
             sender.ask(WAKE_GENERATION)
             time.sleep(0.02)
+        wait_until(lambda: waiting(redis_url) > 0)
     assert 1 <= waiting(redis_url) < 16
 
 
@@ -66,7 +70,7 @@ def test_a_broker_that_is_away_costs_a_caller_nothing(broker: str) -> None:
             for _ in range(100):
                 sender.ask(WAKE_GENERATION)
                 time.sleep(0.001)
-            assert time.perf_counter() - began < 1
+            assert time.perf_counter() - began < 60, "each that waits for a hung broker waits for seconds"
 
 
 def test_the_sender_outlives_a_broker_that_comes_back(tmp_path: Path) -> None:
@@ -78,12 +82,13 @@ def test_the_sender_outlives_a_broker_that_comes_back(tmp_path: Path) -> None:
         time.sleep(1)
         child = Child(server.program(tmp_path / "valkey.log"))
         try:
-            wait_until_ready(child, server.ready, timedelta(seconds=20))
+            wait_until_ready(child, server.ready, timedelta(seconds=60))
             before = waiting(server.url())
-            deadline = time.monotonic() + 20
-            while waiting(server.url()) == before and time.monotonic() < deadline:
+
+            def asked_and_heard() -> bool:
                 sender.ask(WAKE_GENERATION)
-                time.sleep(0.2)
-            assert waiting(server.url()) > before
+                return waiting(server.url()) > before
+
+            wait_until(asked_and_heard)
         finally:
             child.stop()

@@ -16,6 +16,7 @@ import pytest
 from shared.errors import StorageUnavailable
 from shared.storage.objects import ObjectStorage, open_storage
 from shared.storage.port import Written
+from tests.support import calls
 from tests.support.servers import Servers
 
 
@@ -155,8 +156,8 @@ def test_a_presigned_url_is_fetched_from_outside_without_a_key(seen_from_outside
     url = seen_from_outside.sign("results/a/part-000000-1.parquet", timedelta(hours=1))
     assert url
     assert urlsplit(url).hostname == "localhost"
-    assert httpx.get(url).content == b"0123456789"
-    some = httpx.get(url, headers={"Range": "bytes=2-4"})
+    assert calls.get(url).content == b"0123456789"
+    some = calls.get(url, headers={"Range": "bytes=2-4"})
     assert (some.status_code, some.content) == (206, b"234")
 
 
@@ -164,13 +165,13 @@ def test_a_presigned_url_is_for_one_object_one_host_and_one_while(seen_from_outs
     for key in ("a", "b"):
         seen_from_outside.put(key, b"counts")
     url = httpx.URL(seen_from_outside.sign("a", timedelta(hours=1)) or "")
-    assert httpx.get(url).status_code == 200
-    assert httpx.get(url.copy_with(host="127.0.0.1")).status_code == 403
-    assert httpx.get(url.copy_with(raw_path=url.raw_path.replace(b"/a?", b"/b?"))).status_code == 403
-    assert httpx.put(url, content=b"others").status_code == 403
+    assert calls.get(url).status_code == 200
+    assert calls.get(url.copy_with(host="127.0.0.1")).status_code == 403
+    assert calls.get(url.copy_with(raw_path=url.raw_path.replace(b"/a?", b"/b?"))).status_code == 403
+    assert calls.request("PUT", url, content=b"others").status_code == 403
     short = seen_from_outside.sign("a", timedelta(seconds=1)) or ""
     time.sleep(2.1)
-    assert httpx.get(short).status_code == 403
+    assert calls.get(short).status_code == 403
     week = httpx.URL(seen_from_outside.sign("a", timedelta(days=30)) or "")
     assert week.params["X-Amz-Expires"] == "604800"
-    assert httpx.get(week).status_code == 200
+    assert calls.get(week).status_code == 200

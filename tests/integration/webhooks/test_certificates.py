@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from tests.support.receivers import Receiver, receiver
 from worker.webhooks.sending import Attempt, Sender
 
 NAME = "lab.example"
+MINUTE = timedelta(minutes=1)
 LOOPBACK = Rules.read(["127.0.0.0/8"])
 
 
@@ -27,7 +30,8 @@ def authority(tmp_path: Path) -> Authority:
 
 
 def send(sender: Sender, lab: Receiver) -> Attempt:
-    return asyncio.run(sender.send(f"https://{NAME}:{lab.port}/hook", {}, b"{}"))
+    patient = replace(sender, connect=MINUTE, total=2 * MINUTE)
+    return asyncio.run(patient.send(f"https://{NAME}:{lab.port}/hook", {}, b"{}"))
 
 
 def test_the_name_of_the_url_is_asked_for_and_verified(authority: Authority) -> None:

@@ -30,7 +30,7 @@ from tests.support.webhooks import deliveries_to, save_endpoint
 ENDPOINTS, JOBS, EVENTS = 10, 25, 2
 DELIVERIES = ENDPOINTS * JOBS * EVENTS
 BEFORE = 100  # arrive before the worker dies
-PATIENCE = 60
+PATIENCE = 120
 _READY = """
     UPDATE jobs
     SET state = 'ready', events = 2, finished_at = now(), chunks_open = 0, samples_done = samples_total,
@@ -45,7 +45,7 @@ def broker(tmp_path: Path) -> Iterator[Valkey]:
     tmp_path.chmod(0o711)
     server = open_valkey(tmp_path / "valkey")
     child = Child(server.program(tmp_path / "valkey.log"))
-    wait_until_ready(child, server.ready, timedelta(seconds=20))
+    wait_until_ready(child, server.ready, timedelta(seconds=60))
     yield server
     child.stop()
 
@@ -123,7 +123,7 @@ def check(
     assert len(told) == len({named[0] for named in told}) == DELIVERIES
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_every_event_arrives_under_its_id_though_the_worker_is_killed_and_the_broker_emptied(
     engine: Engine, database_url: str, broker: Valkey, seal: Seal, tmp_path: Path
 ) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import pytest
@@ -17,6 +18,7 @@ from worker.webhooks.sending import Attempt, Sender
 
 NAME = "hooks.example.org"
 HERE, ELSEWHERE = "127.0.0.1", "127.0.0.2"
+MINUTE = timedelta(minutes=1)
 ONLY_HERE = Rules.read([f"{HERE}/32"])  # stands for the public internet: that one may be called
 
 
@@ -33,7 +35,7 @@ class Says:
 
 
 def send(sender: Sender, url: str) -> Attempt:
-    return asyncio.run(sender.send(url, {}, b"{}"))
+    return asyncio.run(replace(sender, connect=2 * MINUTE).send(url, {}, b"{}"))
 
 
 @pytest.fixture
@@ -75,10 +77,11 @@ def inside() -> Iterator[Receiver]:
 def test_a_name_that_leads_inside_is_refused_before_anything_connects(
     inside: Receiver, scheme: str, addresses: list[str]
 ) -> None:
-    attempt = send(Sender(Rules(plain_http=True), Says([addresses])), f"{scheme}://{NAME}:{inside.port}/")
+    sender = Sender(Rules(plain_http=True), Says([addresses]), total=4 * MINUTE)
+    attempt = send(sender, f"{scheme}://{NAME}:{inside.port}/")
     assert attempt.answer.status is None
     assert "which is no public address" in (attempt.error or "")
-    assert attempt.took < timedelta(seconds=2)
+    assert attempt.took < MINUTE, "whoever connects to where nobody answers waits for two"
     assert inside.connections == 0
 
 
@@ -148,14 +151,17 @@ def test_a_name_that_changes_its_address_is_resolved_once_and_what_was_checked_i
     assert (len(resolve.asked), here.connections, elsewhere.connections) == (2, 1, 0)
 
 
-def test_another_address_of_a_name_is_tried_where_one_does_not_answer(inside: Receiver) -> None:
-    with receiver(host=HERE) as gone:
-        pass
-    attempt = send(
-        Sender(Rules.read(["127.0.0.0/8"]), Says([[HERE, ELSEWHERE]])), f"http://{NAME}:{inside.port}/"
-    )
+def test_another_address_of_a_name_is_tried_where_one_does_not_answer() -> None:
+    with socket.socket() as deaf:
+        deaf.bind((HERE, 0))  # and does not listen, so that nobody else does either
+        port = deaf.getsockname()[1]
+        with receiver(host=ELSEWHERE, port=port) as lab:
+            attempt = send(
+                Sender(Rules.read(["127.0.0.0/8"]), Says([[HERE, ELSEWHERE]])), f"http://{NAME}:{port}/"
+            )
+            refused = send(Sender(ONLY_HERE, Says([[HERE]])), f"http://{NAME}:{port}/")
     assert attempt.answer.status == 204
-    refused = send(Sender(ONLY_HERE, Says([[HERE]])), f"http://{NAME}:{gone.port}/")
+    assert len(lab.requests) == 1
     assert "No connection" in (refused.error or "")
 
 
@@ -192,9 +198,9 @@ def test_a_resolver_that_does_not_know_the_name_is_an_attempt_that_failed(inside
 
 def test_a_resolver_that_hangs_costs_no_more_than_an_attempt(inside: Receiver) -> None:
     async def hang(host: str, port: int) -> Sequence[str]:
-        await asyncio.sleep(60)
+        await asyncio.sleep(600)
         raise DestinationRefused("never")
 
     attempt = send(Sender(Rules(), hang, total=timedelta(seconds=1.5)), f"https://{NAME}:{inside.port}/")
     assert attempt.answer.status is None
-    assert attempt.took < timedelta(seconds=5)
+    assert attempt.took < timedelta(seconds=60)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import httpx
 from sqlalchemy import Engine, text
 
 from shared.database.engines import transaction
@@ -15,6 +14,7 @@ from shared.jobs.events import EventKind
 from shared.webhooks.keys import Secret
 from shared.webhooks.sealing import Seal
 from tests.integration.webhooks.conftest import Serving
+from tests.support import calls
 from tests.support.api import service, settings_for
 from tests.support.catalogs import unread_model
 from tests.support.jobs import save_job
@@ -47,9 +47,9 @@ def test_the_links_of_a_query_that_is_ready_open(
         shown = api.get(f"/api/model-queries/{job}").json()
         assert data["links"].keys() == shown["links"].keys()
         assert (
-            httpx.get(data["links"]["self"], headers={"Authorization": f"Bearer {api.key}"}).json() == shown
+            calls.get(data["links"]["self"], headers={"Authorization": f"Bearer {api.key}"}).json() == shown
         )
-        downloaded = httpx.get(data["links"]["download"])
+        downloaded = calls.get(data["links"]["download"])
     assert downloaded.status_code == 200
     assert len(downloaded.json()["outputs"]) == 3
 

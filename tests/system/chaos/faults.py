@@ -76,7 +76,7 @@ def _lose_broker_data(stage: Stage, target: str) -> End:
 
 
 def _flush_broker(stage: Stage, target: str) -> End:
-    with suppress(RedisError), stage.broker() as client:
+    with suppress(RedisError), stage.broker(patience=5) as client:
         client.flushall()
     return _nothing
 

@@ -10,7 +10,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -103,7 +103,7 @@ class Stage:
         """Start again what died."""
         self._supervisor.tend()
 
-    def wait(self, true: Callable[[], bool], seconds: float = 90) -> None:
+    def wait(self, true: Callable[[], bool], seconds: float = 120) -> None:
         """Tend until something is true. Raises AssertionError when the time is over."""
         deadline = time.monotonic() + seconds
         while not true():
@@ -148,9 +148,9 @@ class Stage:
             yield connection
 
     @contextmanager
-    def broker(self) -> Iterator[Redis]:
-        """A connection of our own, past the wire."""
-        with Redis.from_url(self._valkey.url(), socket_timeout=5) as client:
+    def broker(self, patience: float = 30) -> Iterator[Redis]:
+        """A connection of our own, past the wire, that waits so many seconds for an answer."""
+        with Redis.from_url(self._valkey.url(), socket_timeout=patience) as client:
             yield client
 
     def forget_broker_data(self) -> None:
@@ -175,9 +175,10 @@ class Stage:
             self._listener.close()
 
     def _heard_of(self) -> set[int]:
-        with self.database() as connection:
+        with suppress(psycopg.OperationalError), self.database() as connection:
             rows = connection.execute("SELECT pid FROM workers WHERE seen_at > now() - interval '5 s'")
             return {pid for (pid,) in rows}
+        return set()
 
     def _log(self, name: str) -> Path:
         return self.folder / f"{name}.log"

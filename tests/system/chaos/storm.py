@@ -28,16 +28,23 @@ from tests.system.chaos.recovery import Idle, recovery
 from tests.system.chaos.stage import Plan, Stage, running_stage
 
 _TICK = 0.02
+_LONGER_SECONDS = 150
 
 
 @dataclass(frozen=True, slots=True)
 class Weather:
-    """How bad it gets: the seed, how long it lasts, the mean gap between strikes, what is done."""
+    """How bad it gets: the seed, how long it lasts, the mean gap between strikes, what is done.
+
+    On a slow machine it lasts longer, until so many different `acts` have come to their end and so many
+    `jobs` were accepted.
+    """
 
     seed: int
     seconds: float
     gap: float = 3.0
     customers: int = 8
+    acts: int = 0
+    jobs: int = 0
     faults: tuple[str, ...] = tuple(FAULTS)
     sizes: Sizes = field(default_factory=Sizes)
     plan: Plan = field(default_factory=Plan)
@@ -111,7 +118,9 @@ def _rage(
     for thread in threads:
         thread.start()
     try:
-        while (now := time.monotonic() - began) < weather.seconds:
+        while (now := time.monotonic() - began) < weather.seconds or (
+            now < weather.seconds + _LONGER_SECONDS and not _is_enough(weather, town.ledger)
+        ):
             adversary.step(now)
             stage.tend()
             time.sleep(_TICK)
@@ -122,6 +131,10 @@ def _rage(
             stage.tend()
             time.sleep(_TICK)
     return adversary.struck
+
+
+def _is_enough(weather: Weather, ledger: Ledger) -> bool:
+    return len(ledger.done) >= weather.acts and len(ledger.accepted) >= weather.jobs
 
 
 def _live(scene: Scene, cards: Sequence[str], acts: Mapping[str, Act]) -> None:

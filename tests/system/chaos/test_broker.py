@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.system.chaos.customer import Customer, Town
-from tests.system.chaos.ledger import Ledger
+from tests.system.chaos.holding import stopped
+from tests.system.chaos.ledger import Accepted, Ledger
 from tests.system.chaos.questions import Question, Sizes, draw
 from tests.system.chaos.stage import VALKEY, WORKERS, Stage
 
 TIMES = 15
-HEARS_WITHIN = 20.0
+HEARS_WITHIN = 60.0
 AWAY_SECONDS = 8
 POOL = draw(2, Sizes(bulk=(4_000, 5_000)))
 
@@ -41,7 +42,7 @@ def customer(stage: Stage) -> Iterator[Customer]:
     made.close()
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("disturb", [cut, flush, kill])
 def test_every_worker_hears_again_after(
     stage: Stage, customer: Customer, disturb: Callable[[Stage], None]
@@ -54,19 +55,28 @@ def test_every_worker_hears_again_after(
     assert_all_hear(stage, customer)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_every_worker_hears_again_after_the_broker_was_away_when_its_work_ended(
     stage: Stage, customer: Customer
 ) -> None:
     """What a worker had in hand then cannot be acknowledged."""
-    job = customer.submit(POOL["bulk"][0])
-    statement = "SELECT count(DISTINCT owner) = 2 FROM chunks WHERE state = 'running'"
-    with stage.database() as connection:
-        stage.wait(lambda: connection.execute(statement).fetchone() == (True,))
+    job = in_both_hands(stage, customer)
     kill(stage)
     customer.wait(job)  # Nobody tends the stage meanwhile: the broker stays away.
     time.sleep(AWAY_SECONDS)
     assert_all_hear(stage, customer)
+
+
+def in_both_hands(stage: Stage, customer: Customer) -> Accepted:
+    """A job on which both workers work; one that is over before that was seen is followed by another."""
+    working = "SELECT count(DISTINCT owner) FROM chunks WHERE state = 'running'"
+    while True:
+        job = customer.submit(POOL["bulk"][0])
+        with stage.database() as connection:
+            while customer.status(job)["status"] != "ready":
+                if connection.execute(working).fetchone() == (len(WORKERS),):
+                    return job
+                stage.tend()
 
 
 def assert_all_hear(stage: Stage, customer: Customer) -> None:
@@ -74,9 +84,8 @@ def assert_all_hear(stage: Stage, customer: Customer) -> None:
     stage.wait(stage.is_whole)
     assert upkeep_works(stage), "upkeep sweeps no more"
     for alone, other in (WORKERS, WORKERS[::-1]):
-        stage.child(other).send(signal.SIGSTOP)
-        heard = answers(stage, customer, POOL["small"][0])
-        stage.child(other).send(signal.SIGCONT)
+        with stopped(stage, other):
+            heard = answers(stage, customer, POOL["small"][0])
         assert heard, f"{alone} is alive and claims nothing"
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -18,11 +18,12 @@ import pytest
 import requests
 
 from tests.support.models import LIVER
+from tests.system.chaos.holding import held, stopped
 from tests.system.chaos.stage import APIS, POSTGRES, VALKEY, WORKERS, Stage
 
 SAMPLES = 4_000
 CLIENTS = 8
-POLL_SECONDS = 2
+POLLERS, POLL_SECONDS = 200, 2
 
 
 @pytest.fixture
@@ -45,16 +46,34 @@ def ask(samples: int, seed: int) -> pd.DataFrame:
 
 def ask_through(stage: Stage, disturb: Callable[[Stage], None], samples: int = SAMPLES) -> None:
     """Clients poll while something happens; each gets its frame, and it is that of a peaceful run."""
-    with ThreadPoolExecutor(CLIENTS) as pool:
-        asking = [pool.submit(ask, samples // CLIENTS, seed) for seed in range(CLIENTS)]
-        time.sleep(1.5)
-        assert not all(map(Future.done, asking)), "the jobs ended before they could be disturbed"
+    stage.wait(lambda: not open_jobs(stage))  # of the tests before
+    with ThreadPoolExecutor(CLIENTS) as pool, ExitStack() as until_disturbed:
+        with stopped(stage, *WORKERS):
+            asking = [pool.submit(ask, samples // CLIENTS, seed) for seed in range(CLIENTS)]
+            stage.wait(lambda: len(open_jobs(stage)) == CLIENTS or any(map(Future.done, asking)))
+            until_disturbed.enter_context(held(stage, open_jobs(stage), last=1))
+        stage.wait(lambda: is_begun(stage))
+        assert not any(map(Future.done, asking)), "some ended before they could be disturbed"
         disturb(stage)
+        until_disturbed.close()
         stage.wait(lambda: all(map(Future.done, asking)))
         stage.wait(stage.is_whole)
         frames = [one.result() for one in asking]
     for seed, frame in enumerate(frames[:2]):
         assert frame.equals(ask(samples // CLIENTS, seed))
+
+
+def open_jobs(stage: Stage) -> list[str]:
+    with stage.database() as connection:
+        rows = connection.execute("SELECT id::text FROM jobs WHERE state IN ('queued', 'running')")
+        return [job_id for (job_id,) in rows]
+
+
+def is_begun(stage: Stage) -> bool:
+    """Whether something is done of a job that is not over."""
+    with stage.database() as connection:
+        begun = connection.execute("SELECT FROM jobs WHERE state = 'running' AND samples_done > 0")
+        return begun.rowcount > 0
 
 
 def is_new(stage: Stage, name: str, old: int) -> bool:
@@ -103,24 +122,26 @@ def test_200_clients_poll_through_a_rolling_restart_of_the_api_without_an_error(
         "inputs": [{"metadata": {"tissue_ontology_id": LIVER}, "num_samples": 1}],
     }
     headers = {"Authorization": f"Bearer {stage.keys[0]}"}
-    answer = httpx.post(f"{stage.urls[0]}/api/models/gem-1-bulk/predict", json=query, headers=headers)
+    url = f"{stage.urls[0]}/api/models/gem-1-bulk/predict"
+    answer = httpx.post(url, json=query, headers=headers, timeout=60)
     status = f"{stage.urls[0]}/api/model-queries/{answer.json()['modelQueryId']}/status"
-    over = threading.Event()
+    over, met = threading.Event(), list[str]()
 
-    def poll() -> Counter[str]:
+    def poll() -> None:
         """As the public client does: a connection for each question, and no second try."""
-        met: Counter[str] = Counter()
         while not over.wait(POLL_SECONDS):
             try:
-                met[str(requests.get(status, headers=headers, timeout=30).status_code)] += 1
+                met.append(str(requests.get(status, headers=headers, timeout=60).status_code))
             except requests.RequestException as error:
-                met[repr(error)] += 1
-        return met
+                met.append(repr(error))
 
-    with ThreadPoolExecutor(200) as pool:
-        polling = [pool.submit(poll) for _ in range(200)]
-        roll(stage)
-        over.set()
-        met = sum((one.result() for one in polling), Counter())
-    assert set(met) == {"200"}, met
-    assert met["200"] >= 200
+    with ThreadPoolExecutor(POLLERS) as pool:
+        polling = [pool.submit(poll) for _ in range(POLLERS)]
+        try:
+            roll(stage)
+            stage.wait(lambda: len(met) >= POLLERS)
+        finally:
+            over.set()
+        for one in polling:
+            one.result()
+    assert set(met) == {"200"}, Counter(met)

@@ -22,7 +22,15 @@ from tests.system.chaos.stage import Stage, running_stage
 from tests.system.chaos.storm import Outcome, Weather, storm_on
 
 # The seed deals nearly every fault within its time.
-SHORT = Weather(seed=208, seconds=40, gap=1.8, customers=5, sizes=Sizes(middling=(20, 80), bulk=(150, 600)))
+SHORT = Weather(
+    seed=208,
+    seconds=40,
+    gap=1.8,
+    customers=5,
+    acts=len(all_acts()) - 5,
+    jobs=21,
+    sizes=Sizes(middling=(20, 80), bulk=(150, 600)),
+)
 KEPT: list[dict[str, Any]] = tomllib.loads(Path(__file__).with_name("seeds.toml").read_text()).get(
     "storm", []
 )
@@ -39,12 +47,12 @@ def short(storms: Stage) -> Outcome:
     return storm_on(storms, SHORT)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_short_storm_breaks_no_promise(short: Outcome) -> None:
     assert list(short.broken) == []
     assert len({one.strike.fault for one in short.struck}) >= len(FAULTS) - 6
-    assert len(short.books.ledger.done) >= len(all_acts()) - 5
-    assert len(short.books.ledger.accepted) > 20
+    assert len(short.books.ledger.done) >= SHORT.acts
+    assert len(short.books.ledger.accepted) >= SHORT.jobs
 
 
 def _job(books: Books, **changes: object) -> Books:
@@ -132,10 +140,10 @@ def test_the_report_names_what_was_broken_and_the_storm_that_had_no_end(short: O
     assert "| stuck | 0 | 1 |" in told
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("kept", KEPT, ids=lambda kept: f"seed-{kept['seed']}")
 def test_a_storm_that_once_broke_a_promise_breaks_none(kept: dict[str, Any], storms: Stage) -> None:
     storms.clear()
     told = {name: kept[name] for name in ("seed", "seconds", "gap")}
-    weather = replace(SHORT, faults=tuple(kept.get("faults", FAULTS)), **told)
+    weather = replace(SHORT, acts=0, jobs=0, faults=tuple(kept.get("faults", FAULTS)), **told)
     assert list(storm_on(storms, weather).broken) == []

@@ -30,7 +30,7 @@ class Wires:
         for wire in self._laid:
             wire.cut()
             self._loop.call_soon_threadsafe(wire.close)
-        asyncio.run_coroutine_threadsafe(_cancel_all(), self._loop).result(timeout=10)
+        asyncio.run_coroutine_threadsafe(_cancel_all(), self._loop).result(timeout=60)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -38,7 +38,7 @@ class Wires:
     def lay(self, port: int) -> Wire:
         """A wire to a port of this machine."""
         wire = Wire(self._loop, port)
-        asyncio.run_coroutine_threadsafe(wire.open(), self._loop).result(timeout=10)
+        asyncio.run_coroutine_threadsafe(wire.open(), self._loop).result(timeout=60)
         self._laid.append(wire)
         return wire
 
@@ -64,7 +64,7 @@ class Wire:
 
     def cut(self) -> int:
         """Reset every connection over this wire; returns how many. New ones are possible at once."""
-        return asyncio.run_coroutine_threadsafe(self._cut(), self._loop).result(timeout=10)
+        return asyncio.run_coroutine_threadsafe(self._cut(), self._loop).result(timeout=60)
 
     async def _cut(self) -> int:
         ends = list(self._ends)

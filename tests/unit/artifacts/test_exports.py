@@ -70,6 +70,7 @@ def test_the_h5ad_can_be_read_without_loading_it(h5ad: Path) -> None:
     data.file.close()
 
 
+@pytest.mark.timeout(1200)  # the first time, what it draws with is compiled
 @pytest.mark.filterwarnings("ignore")
 def test_scanpy_draws_a_umap_of_the_h5ad(h5ad: Path) -> None:
     data = sc.read_h5ad(h5ad)

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
@@ -191,17 +190,16 @@ def test_a_lost_object_is_wrong_and_a_stray_one_a_warning() -> None:
 
 
 def test_an_examination_that_hangs_costs_its_patience_and_the_rest_are_told() -> None:
-    forever = threading.Event()
+    over = threading.Event()
 
     def hang() -> Iterable[Finding]:
-        forever.wait()
+        over.wait(100)
         return []
 
-    began = time.monotonic()
-    found = examine_all({"a": hang, "b": lambda: [ok("b", "fine")]}, timedelta(seconds=0.2))
-    assert time.monotonic() - began < 2
-    assert verdicts(found) == [Verdict.WRONG, Verdict.OK]
-    forever.set()
+    # Long enough for the other to be done, wherever this process is held up meanwhile.
+    found = examine_all({"a": hang, "b": lambda: [ok("b", "fine")]}, timedelta(seconds=5))
+    over.set()
+    assert verdicts(found) == [Verdict.WRONG, Verdict.OK], "whoever waits to its end finds nothing wrong"
 
 
 def test_an_examination_that_fails_says_so_and_the_rest_go_on() -> None:

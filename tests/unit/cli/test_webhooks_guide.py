@@ -25,7 +25,7 @@ PYTHON, R = (re.findall(rf"```{language}\n(.*?)```", PAGE, flags=re.DOTALL) for 
 FOR_R = needs_r("plumber", "openssl", "jsonlite")
 SECRET, OLD = Secret.new(), Secret.new()
 BODY = '{"type":"query.ready","data":{"id":"51238fcd","label":"naïve"}}'.encode()
-PATIENCE = 40
+PATIENCE = 90
 
 
 def command(block: str, port: int) -> list[str]:
@@ -59,7 +59,7 @@ def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
-            httpx.get(url, trust_env=False)
+            httpx.get(url, trust_env=False, timeout=PATIENCE)
         except httpx.TransportError:
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
@@ -72,7 +72,7 @@ def send(url: str, *keys: Secret | PrivateKey, age: float = 0, **changed: str) -
     headers = Message(changed.get("id", "msg_1"), BODY).headers(keys, time.time() - age)
     headers |= {name: value for name, value in changed.items() if name not in {"id", "body"}}
     body = changed.get("body", BODY.decode()).encode()
-    return httpx.post(url, content=body, headers=headers, trust_env=False).status_code
+    return httpx.post(url, content=body, headers=headers, trust_env=False, timeout=PATIENCE).status_code
 
 
 def test_the_page_has_a_receiver_for_each_framework() -> None:
@@ -82,6 +82,7 @@ def test_the_page_has_a_receiver_for_each_framework() -> None:
     assert "plumber" in R[0]
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     "block",
     [

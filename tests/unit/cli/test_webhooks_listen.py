@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ import orjson
 import pytest
 from rich.console import Console
 
-from cli.machine.ports import free_ports, listen
+from cli.machine.ports import LOCALHOST, listen
 from cli.webhooks.inbox import Forward, Inbox
 from cli.webhooks.listening import Wanted, hear, is_this_machine
 from cli.webhooks.receiver import receiving
@@ -51,16 +52,16 @@ class Heard:
 
     def send(self, body: bytes = READY, secret: Secret = SECRET, **changed: str) -> httpx.Response:
         headers = Message("msg_1", body).headers([secret], time.time()) | changed
-        return httpx.post(self.url, content=body, headers=headers, trust_env=False)
+        return httpx.post(self.url, content=body, headers=headers, trust_env=False, timeout=60)
 
 
 @contextmanager
 def hearing(forward: str | None = None, folder: Path | None = None) -> Iterator[Heard]:
-    screen, port = io.StringIO(), free_ports(1)[0]
+    screen, listener = io.StringIO(), listen(LOCALHOST, 0)
     inbox = Inbox(Console(file=screen, width=40), Forward.read(forward) if forward else None, folder)
     inbox.verifier.set_result(SECRET)
-    with receiving(listen("127.0.0.1", port), inbox.answer):
-        yield Heard(f"http://127.0.0.1:{port}/", screen)
+    with receiving(listener, inbox.answer):
+        yield Heard(f"http://{LOCALHOST}:{listener.getsockname()[1]}/", screen)
 
 
 def test_a_genuine_event_is_one_line_and_answered_204(tmp_path: Path) -> None:
@@ -101,16 +102,19 @@ def test_the_other_receiver_gets_the_bytes_and_the_sender_its_answer() -> None:
 
 
 def test_another_receiver_that_is_away_is_502_and_said() -> None:
-    with hearing(f"127.0.0.1:{free_ports(1)[0]}/hook") as heard:
-        assert heard.send().status_code == 502
-        assert heard.send().status_code == 502
+    with socket.socket() as away:
+        away.bind((LOCALHOST, 0))  # kept from others, and not listened at
+        with hearing(f"{LOCALHOST}:{away.getsockname()[1]}/hook") as heard:
+            assert heard.send().status_code == 502
+            assert heard.send().status_code == 502
     assert "does not answer" in heard.said
 
 
 def test_what_is_no_post_of_a_known_length_is_refused() -> None:
     with hearing() as heard:
-        assert httpx.get(heard.url, trust_env=False).status_code == 501
-        assert httpx.post(heard.url, content=iter([b"{}"]), trust_env=False).status_code == 411
+        with httpx.Client(trust_env=False, timeout=60) as sender:
+            assert sender.get(heard.url).status_code == 501
+            assert sender.post(heard.url, content=iter([b"{}"])).status_code == 411
         assert heard.send().status_code == 204
 
 

@@ -91,12 +91,21 @@ class TestBits:
         assert len(digests) == 1
 
     def test_blocks_are_computed_by_as_many_threads_as_torch_has(self, model: Model, threads: None) -> None:
+        """Three blocks are begun before one of them is done; a fourth thread would wait in vain."""
         torch.set_num_threads(3)
-        engine, before = Engine.open(model, CPU), set(threading.enumerate())
+        network, together, met = load_network(model, CPU), threading.Barrier(3), set[threading.Thread]()
+        engine = Engine(model, network, CPU)
+
+        def meet(*_: object) -> None:
+            if threading.current_thread() not in met:
+                met.add(threading.current_thread())
+                together.wait(60)
+
+        network.response.register_forward_hook(meet)
         engine.generate(mixed_batch())
-        assert len(set(threading.enumerate()) - before) == 3
+        assert len(met) == 3
         engine.close()
-        assert set(threading.enumerate()) <= before
+        assert not any(thread.is_alive() for thread in met)
 
     def test_another_process_gives_the_same_bits(self, tmp_path: Path) -> None:
         genes, sizes = MODELS["deep"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.errors import Fault, QueryRejected
@@ -99,7 +99,7 @@ good = st.fixed_dictionaries(
     },
     optional=good_options,
 )
-slow_to_start = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=150)
+thorough = settings(max_examples=150)
 
 
 def written(spec: QuerySpec) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def outcome(body: object, rules: ModelRules, ontologies: Ontologies) -> QuerySpe
         return rejection.faults
 
 
-@slow_to_start
+@thorough
 @given(body=anything | nearly_good)
 def test_any_json_gives_a_spec_or_faults_fit_to_be_shown(
     bulk: ModelRules, ontologies: Ontologies, body: object
@@ -139,7 +139,7 @@ def test_any_json_gives_a_spec_or_faults_fit_to_be_shown(
         assert len(fault.path + fault.message) < 1_500
 
 
-@slow_to_start
+@thorough
 @given(body=good)
 def test_a_checked_spec_written_out_checks_to_itself(
     single_cell: ModelRules, ontologies: Ontologies, body: dict[str, Any]
@@ -150,7 +150,7 @@ def test_a_checked_spec_written_out_checks_to_itself(
     assert check_query(json.loads(json.dumps(written(spec))), single_cell, ontologies) == spec
 
 
-@slow_to_start
+@thorough
 @given(metadata=good_metadata, key=st.sampled_from(FIELD_NAMES), value=anything)
 def test_one_value_never_changes_how_another_is_read(
     bulk: ModelRules, ontologies: Ontologies, metadata: dict[str, Any], key: str, value: object

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.errors import QueryRejected
@@ -219,7 +219,7 @@ nearly_good = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=150)
+@settings(max_examples=150)
 @given(body=anything | nearly_good, kind=st.sampled_from(RequestType))
 def test_any_json_gives_a_spec_or_faults_fit_to_be_shown(
     near: ModelRules, ontologies: Ontologies, body: object, kind: RequestType

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 
 import pytest
@@ -18,6 +19,8 @@ SERVERS = {
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name in [name for name in os.environ if name.startswith(("GENEQUEUE_", "AWS_"))]:
+        monkeypatch.delenv(name)
     for name, value in SERVERS.items():
         monkeypatch.setenv(name, value)
     return monkeypatch

@@ -16,6 +16,7 @@ from worker.training.lab.split import conditions_of
 from worker.training.samples import SampleKind
 
 MOST_VALUES = 20_000_000  # in memory, for what is computed on many samples at once: 80 MB of float32
+_ROWS_AT_ONCE = 256  # of all genes of a file, of which few may be kept
 Rows = NDArray[np.int64]
 
 
@@ -97,7 +98,10 @@ class _Aligned:
         """Counts and what was measured, [R, genes of all files], of rows in ascending order."""
         counts = np.zeros((len(rows), self._width), np.float32)
         measured = np.zeros(counts.shape, bool)
-        mask = self._file.read_mask(rows)
-        measured[:, self._there] = True if mask is None else mask[:, self._here]
-        counts[:, self._there] = self._file.read(rows)[:, self._here]
-        return np.where(measured, counts, np.float32(0)), measured
+        for first in range(0, len(rows), _ROWS_AT_ONCE):
+            block = slice(first, first + _ROWS_AT_ONCE)
+            mask = self._file.read_mask(rows[block])
+            measured[block, self._there] = True if mask is None else mask[:, self._here]
+            counts[block, self._there] = self._file.read(rows[block])[:, self._here]
+        counts[~measured] = 0
+        return counts, measured

@@ -20,10 +20,10 @@ from worker.training.evaluation.plots.style import look, page, short, write
 from worker.training.evaluation.recognised import Recognised
 
 MOST_BYTES = 150_000
-random = np.random.default_rng(0)
 
 
 def one_panel() -> Figure:
+    random = np.random.default_rng(0)
     figure, (axes,) = page(1)
     density(axes, random.normal(size=(4, 50)), random.normal(size=(4, 50)))
     return figure
@@ -31,6 +31,7 @@ def one_panel() -> Figure:
 
 def several() -> list[Plot]:
     """A picture of every kind, of made-up numbers."""
+    random = np.random.default_rng(0)
 
     def responses() -> Figure:
         figure, (axes,) = page(1)
@@ -89,7 +90,7 @@ def test_a_picture_is_drawn_again_over_the_old_one(tmp_path: Path) -> None:
 
 
 def test_the_agreement_of_equal_profiles_is_one_and_of_their_mean_is_none() -> None:
-    observed = random.normal(size=(3, 40)).astype(np.float32)
+    observed = np.random.default_rng(0).normal(size=(3, 40)).astype(np.float32)
     same = Agreement("x", observed, observed)
     assert (same.r, same.lfc_r) == (pytest.approx(1), pytest.approx(1))
     flat = Agreement("x", np.repeat(observed.mean(axis=0, keepdims=True), 3, axis=0), observed)
@@ -105,7 +106,8 @@ def test_a_generated_sample_is_among_its_own_where_it_lies_nearest_to_one_of_the
 
 
 def test_poisson_counts_have_the_variance_of_poisson_in_every_bin() -> None:
-    counts = random.poisson(np.tile(np.logspace(0.5, 3, 3000), (200, 1))).astype(np.float32)
+    levels = np.tile(np.logspace(0.5, 3, 3000), (200, 1))
+    counts = np.random.default_rng(0).poisson(levels).astype(np.float32)
     trend = Trend.of(counts)
     edges = np.logspace(0.6, 2.9, 8)
     middle = trend.quartiles(edges)[1]

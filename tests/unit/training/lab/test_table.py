@@ -83,7 +83,7 @@ def test_data_in_memory_read_as_those_in_files(tmp_path: Path) -> None:
 
 
 PEAK = """
-import resource, sys
+import re, sys
 from pathlib import Path
 import numpy as np
 from tests.support.lab import checked
@@ -93,7 +93,7 @@ data = LabData(found, np.zeros(len(found.labels), bool), 1_000_000)
 data.in_memory()
 for _ in range(20):
     data.read(np.random.default_rng(0).integers(len(found.labels), size=48))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+print(int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024)
 """
 
 
@@ -120,5 +120,5 @@ def test_memory_does_not_grow_with_the_samples(tmp_path: Path) -> None:
         command = ["nice", sys.executable, "-c", PEAK, path]
         return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
-    # 45,000 samples more are 22 MB of sparse counts, and 360 MB of dense ones.
-    assert peak(50_000) - peak(5_000) < 60
+    # More than is kept in memory, both. 45,000 samples more are 22 MB of sparse counts, 360 MB of dense ones.
+    assert peak(65_000) - peak(20_000) < 60

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,9 @@ from shared.catalog import WEIGHTS, Model, open_model
 from tests.support.lab import DRUG, FOLD, LIVER, LUNG, PERTURBATION, RAISED, TISSUE, TYPE, Lab, ensembl
 from worker.inference.engine import Batch, Engine
 from worker.training.lab.train import FOLDER
+
+# Each test starts torch, some of them three times.
+pytestmark = pytest.mark.timeout(1200)
 
 TRAIN = [
     sys.executable,
@@ -32,8 +35,30 @@ TRAIN = [
 ]
 
 
-def trained(*options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*TRAIN, *options], capture_output=True, text=True, check=False)
+# What Python runs before the command: a signal comes while the training is kept for the first time.
+STOPPED = """
+import os, signal, sys
+
+def stop(event, arguments):
+    if event == "os.rename" and str(arguments[1]).endswith("state.safetensors") and not stopped:
+        stopped.append(True)
+        os.kill(os.getpid(), signal.{name})
+
+stopped = []
+sys.addaudithook(stop)
+"""
+
+
+def trained(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    told = {**os.environ, **environment}
+    return subprocess.run([*TRAIN, *options], env=told, capture_output=True, text=True, check=False)
+
+
+def stopped_by(number: signal.Signals, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """A training of which the first process is sent a signal after its first step."""
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(STOPPED.format(name=number.name))
+    return trained(*options, "--save-minutes", "0", PYTHONPATH=str(folder))
 
 
 @pytest.fixture(scope="module")
@@ -106,37 +131,21 @@ def test_ctrl_c_keeps_the_training_and_resume_ends_with_the_same_weights(tmp_pat
     options = ["--data", path, "--steps", "80", "--hold-out", "0"]
     whole, halves = tmp_path / "whole", tmp_path / "halves"
     assert trained(*options, "--out", str(whole)).returncode == 0
-    process = subprocess.Popen(
-        [*TRAIN, *options, "--out", str(halves), "--save-minutes", "0"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    while not (halves / FOLDER / "state.safetensors").exists():
-        assert process.poll() is None
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    said, complaints = process.communicate()
-    assert process.returncode == 130, complaints
-    assert "--resume" in said
+    stopped = stopped_by(signal.SIGINT, tmp_path / "stop", *options, "--out", str(halves))
+    assert stopped.returncode == 130, stopped.stderr
+    assert "after step 2 of 80" in stopped.stdout
+    assert "--resume" in stopped.stdout
     assert trained(*options, "--out", str(halves), "--resume").returncode == 0
     assert (halves / WEIGHTS).read_bytes() == (whole / WEIGHTS).read_bytes()
 
 
 def test_two_processes_that_are_stopped_and_resumed_make_one_model(tmp_path: Path) -> None:
     path = str(Lab.make(samples=16, genes=60).write(tmp_path / "my.h5ad"))
-    options = ["--data", path, "--steps", "40", "--hold-out", "0", "--devices", "2", "--save-minutes", "0"]
     out = tmp_path / "model"
-    process = subprocess.Popen(
-        [*TRAIN, *options, "--out", str(out)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    while not (out / FOLDER / "state.safetensors").exists():
-        assert process.poll() is None
-        time.sleep(0.01)
-    process.send_signal(signal.SIGTERM)  # to the first process only
-    _, complaints = process.communicate()
-    assert process.returncode == 130, complaints
-    done = trained(*options, "--out", str(out), "--resume")
+    options = ["--data", path, "--steps", "40", "--hold-out", "0", "--devices", "2", "--out", str(out)]
+    stopped = stopped_by(signal.SIGTERM, tmp_path / "stop", *options)
+    assert stopped.returncode == 130, stopped.stderr
+    done = trained(*options, "--resume")
     assert done.returncode == 0, done.stderr
     assert open_model(out).model_id == "my-lab"
 
