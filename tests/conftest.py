@@ -30,12 +30,15 @@ from tests.support.servers import Servers
 # Redis numbers its databases from 0 to 15; 0 is left to whoever owns the server.
 _NUMBERS = itertools.cycle(range(1, 16))
 
-# What a terminal or a CI wishes of programs: what commands print would have colours, or other lines.
+# What an environment may wish of printed text: colours, other lines.
 _WISHES = ("FORCE_COLOR", "NO_COLOR", "PY_COLORS", "TTY_COMPATIBLE", "GITHUB_ACTIONS", "COLUMNS")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Python 3.12 warns of forks beside threads; our child makes one system call between fork and exec."""
+    """The same output wherever the suite runs, and no warning of forks that are safe.
+
+    Python 3.12 warns of forks beside threads; our child makes one system call between fork and exec.
+    """
     config.addinivalue_line("filterwarnings", "ignore:.*use of fork.*:DeprecationWarning")
     for name in _WISHES:
         os.environ.pop(name, None)

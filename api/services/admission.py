@@ -32,8 +32,9 @@ class Gate:
     bounds: Bounds
     fresh_for: timedelta = timedelta(seconds=0.5)
     _open: Counter[int] = field(default_factory=Counter, init=False)
-    _meanwhile: Counter[int] = field(default_factory=Counter, init=False)  # taken since the last look began
-    _looked: float = field(default=float("-inf"), init=False)
+    _taken: Counter[int] = field(default_factory=Counter, init=False)  # by this process, ever
+    _looked: float = field(default=float("-inf"), init=False)  # when the last look began
+    _known: float = field(default=float("-inf"), init=False)  # when that one began whose figures these are
 
     async def admit(self, session: AsyncSession, workspace_id: int, samples: int) -> None:
         """Take a query in. The one that reaches a bound is taken.
@@ -41,11 +42,7 @@ class Gate:
         Raises WorkspaceFull and ServiceFull once a bound is reached, and DatabaseUnavailable.
         """
         if time.monotonic() - self._looked > self.fresh_for.total_seconds():
-            began = self._looked = time.monotonic()  # before the statement: one look at a time is enough
-            self._meanwhile = Counter()
-            rows = await session.execute(open_samples())
-            if began == self._looked:  # One that was held up may be older than what is known by now.
-                self._open = Counter(dict(rows.all())) + self._meanwhile
+            await self._look(session)
         own, everybodys = self._open[workspace_id], self._open.total()
         if own >= self.bounds.workspace:
             raise WorkspaceFull(
@@ -58,4 +55,13 @@ class Gate:
                 "Send the query again in a few minutes; queries that were accepted are not touched."
             )
         self._open[workspace_id] += samples
-        self._meanwhile[workspace_id] += samples
+        self._taken[workspace_id] += samples
+
+    async def _look(self, session: AsyncSession) -> None:
+        """Read the figures; what was taken while they were read may not be in them."""
+        began = self._looked = time.monotonic()  # before the statement: one look at a time is enough
+        await session.connection()
+        before = self._taken.copy()
+        rows = await session.execute(open_samples())
+        if began > self._known:  # One that was held up may be older than what is known by now.
+            self._known, self._open = began, Counter(dict(rows.all())) + (self._taken - before)

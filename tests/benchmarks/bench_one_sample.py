@@ -7,7 +7,6 @@ warm; the stations on the way are those of the rows and of the processes' logs.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -124,7 +123,7 @@ def _stations(machine: Machine, customer: _Customer, times: int = 40) -> list[Ro
             time.sleep(0.25)
         jobs[job_id] = state
     passed: dict[str, list[float]] = defaultdict(list)
-    for line in _lines(machine):
+    for line in (*machine.lines("api"), *machine.lines("generation")):
         job = jobs.get(line.get("job", ""))
         if (
             job
@@ -140,11 +139,6 @@ def _stations(machine: Machine, customer: _Customer, times: int = 40) -> list[Ro
         "chunk.done": "station: committed",
     }
     return [Row(name, _figures(passed[event]), "since the job's row") for event, name in names.items()]
-
-
-def _lines(machine: Machine) -> Iterator[dict[str, Any]]:
-    for process in ("api", "generation"):
-        yield from (json.loads(line) for line in machine.log(process).splitlines() if line.startswith("{"))
 
 
 def _since(began: str, at: str) -> float:

@@ -9,7 +9,7 @@ from functools import partial
 
 import httpx
 
-# Seconds, for what must come at all: a machine may be slow, and stand still for a while.
+# Seconds, for what must come at all.
 PATIENCE = 100.0
 
 get = partial(httpx.get, timeout=PATIENCE, verify=False)

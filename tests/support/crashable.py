@@ -47,9 +47,12 @@ class CrashablePostgres:
 
     def kill_a_backend(self) -> None:
         """Kill -9 of one process that serves somebody: the server ends all others and starts over."""
-        family = self._family()
-        serving = [process for process in family if "idle" in _title(process)]
-        (serving or family)[-1].kill()
+        backends = self._family()[1:]
+        serving = [process for process in backends if "idle" in _title(process)]
+        for process in reversed([*backends, *serving]):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+                return
 
     def freeze(self) -> None:
         """Stop every process of it where it is; its sockets stay open."""

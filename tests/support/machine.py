@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from cli.machine.folder import DataFolder
 from cli.machine.ports import free_ports
@@ -86,6 +88,11 @@ class Machine:
     def log(self, process: str) -> str:
         """The log of one of its processes."""
         return DataFolder(self.data_dir).log(process).read_text()
+
+    def lines(self, process: str) -> list[dict[str, Any]]:
+        """What one of its processes has said in JSON; not the line that it is writing just now."""
+        whole = (line for line in self.log(process).splitlines(keepends=True) if line.endswith("\n"))
+        return [json.loads(line) for line in whole if line.startswith("{")]
 
     def command(self, *arguments: str) -> str:
         """What `genequeue ... --data-dir <this one>` prints. Raises CalledProcessError."""

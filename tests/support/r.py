@@ -43,5 +43,5 @@ def _installed(packages: tuple[str, ...]) -> bool:
     ask = f"cat(all(c({wanted}) %in% rownames(installed.packages())))"
     try:
         return _output(["Rscript", "-e", ask], {}) == "TRUE"
-    except (AssertionError, OSError, subprocess.TimeoutExpired):
+    except (AssertionError, OSError):
         return False  # It was left half installed.

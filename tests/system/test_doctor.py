@@ -32,11 +32,12 @@ Found = dict[str, list[dict[str, Any]]]
 
 
 def examine(data_dir: Path, *options: str, environment: Mapping[str, str] | None = None) -> tuple[int, Found]:
-    """The exit status, and the findings by subject."""
+    """The exit status, and the findings by subject. Raises RuntimeError if it told none."""
     command = (*genequeue("doctor"), "--data-dir", str(data_dir), "--json", *options)
     known = clean_environment(environment or {})
     ran = subprocess.run(command, capture_output=True, text=True, env=known, timeout=HANGS_SECONDS)
-    assert ran.stdout, ran.stderr
+    if not ran.stdout:
+        raise RuntimeError(ran.stderr)
     found: Found = {}
     for finding in json.loads(ran.stdout)["findings"]:
         found.setdefault(finding["subject"], []).append(finding)
@@ -94,8 +95,9 @@ def test_servers_that_the_environment_names_are_examined_too(machine: Machine, t
     assert found.keys() == SUBJECTS - {"processes"}
 
 
-@pytest.mark.timeout(400)
-def test_a_storage_that_hangs_costs_seconds_and_hides_nothing_else(machine: Machine, tmp_path: Path) -> None:
+def test_a_storage_that_hangs_does_not_hold_it_up_for_minutes_and_hides_nothing_else(
+    machine: Machine, tmp_path: Path
+) -> None:
     with socket.create_server((LOCALHOST, 0)) as silent:
         place = f"s3://bucket?endpoint=http://{LOCALHOST}:{silent.getsockname()[1]}"
         keys = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}
@@ -126,7 +128,7 @@ def test_an_object_that_was_deleted_by_hand_is_missed_by_a_deep_look(machine: Ma
         part.write_bytes(kept)
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 def test_what_is_stopped_or_missing_is_named_with_a_remedy(tmp_path: Path) -> None:
     port = next(port for port in free_ports(20) if is_free(LOCALHOST, port + 1))
     with running_machine(tmp_path / "data", GENEQUEUE_METRICS_PORT=str(port)) as machine:
@@ -141,10 +143,10 @@ def test_what_is_stopped_or_missing_is_named_with_a_remedy(tmp_path: Path) -> No
 
         machine.kill("generation", signal.SIGCONT)
         machine.kill("valkey", signal.SIGSTOP)
-        _, found = examine_until(
+        # What is well is still told.
+        examine_until(
             lambda found: "valkey" in wrong(found) and found["postgres"][0]["verdict"] == "ok", data_dir
         )
-        assert found["postgres"][0]["verdict"] == "ok", "what is well is still told"
         machine.kill("valkey", signal.SIGCONT)
         wait_until(lambda: examine(data_dir)[0] == 0, seconds=120)
         machine.kill_all()

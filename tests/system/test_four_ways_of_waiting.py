@@ -208,7 +208,6 @@ def submit_until_it_ended(stage: Stage) -> httpx.Response:
     return answer
 
 
-@pytest.mark.timeout(900)
 def test_four_ways_of_waiting_agree_and_switching_between_them_loses_nothing(stage: Stage) -> None:
     """The switcher reads from the second process when that is killed; others ask the first, or both."""
     interrupt, followers = threading.Event(), list[Follower]()

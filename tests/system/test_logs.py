@@ -18,15 +18,9 @@ QUERY: dict[str, Any] = {
 }
 
 
-def lines(machine: Machine, process: str) -> list[dict[str, Any]]:
-    """What a process has said; not the line that it is writing just now."""
-    whole = (line for line in machine.log(process).splitlines(keepends=True) if line.endswith("\n"))
-    return [json.loads(line) for line in whole if line.startswith("{")]
-
-
 def about(machine: Machine, process: str, **said: object) -> list[dict[str, Any]]:
     """The lines that say these things."""
-    return [line for line in lines(machine, process) if said.items() <= line.items()]
+    return [line for line in machine.lines(process) if said.items() <= line.items()]
 
 
 def submit(machine: Machine, request_id: str) -> str:
@@ -65,6 +59,6 @@ def test_every_line_of_a_process_of_ours_is_json_with_a_time_a_level_and_a_name(
 def test_every_line_about_a_chunk_carries_its_ids(machine: Machine) -> None:
     job = submit(machine, f"trace-{uuid4().hex}")
     wait_until(lambda: about(machine, "generation", job=job, event="chunk.done") != [])
-    said = [line for line in lines(machine, "generation") if line["event"].startswith(("chunk.", "lease."))]
+    said = [line for line in machine.lines("generation") if line["event"].startswith(("chunk.", "lease."))]
     for line in said:
         assert line.keys() >= {"job", "request_id", "chunk", "attempt", "model", "version"}, line

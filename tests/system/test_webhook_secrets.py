@@ -92,7 +92,6 @@ def shown_secrets(ours: Processes, lab: Receiver) -> list[str]:
     return [one["secret"] for one in (made, again, rotated, of_workspace, new)]
 
 
-@pytest.mark.timeout(400)
 def test_no_log_of_any_process_holds_a_secret_at_debug_level(processes: Processes) -> None:
     with receiver(lambda request: Reply(500 if "/bad" in request.path else 200)) as lab:
         secrets = shown_secrets(processes, lab)

@@ -26,12 +26,8 @@ class Drains:
         self._one = threading.Lock()
 
     def woken(self) -> None:
-        """Drain; first wait for the drain in hand, so that a busy worker leaves wake-ups to idle ones.
-
-        A signal that the kernel hands to another thread is heard when this one, the main one, goes on.
-        """
-        while not self._one.acquire(timeout=_DEAF_SECONDS):
-            pass
+        """Drain; first wait for the drain in hand, so that a busy worker leaves wake-ups to idle ones."""
+        self._wait()
         try:
             self._drain()
         finally:
@@ -47,8 +43,16 @@ class Drains:
 
     def close(self) -> None:
         """Have the drain in hand finish its batch, and begin none after it."""
-        self._one.acquire()
+        self._wait()
         self._pipeline.close()
+
+    def _wait(self) -> None:
+        """Until nobody drains; one's own turn then.
+
+        A signal that the kernel hands to another thread is heard when this one, the main one, goes on.
+        """
+        while not self._one.acquire(timeout=_DEAF_SECONDS):
+            pass
 
     def _drain(self) -> None:
         try:

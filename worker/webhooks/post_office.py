@@ -58,7 +58,8 @@ class _Taken:
 class PostOffice:
     """What is due goes to the courier: `at_once` at most, and `aside` that are slow to answer.
 
-    What is taken is nobody else's for `lease`; what is under way at the end has `last` to be answered.
+    What is taken is nobody else's for `lease`, longer than an attempt may take; what is under way at the end
+    has `last` to be answered.
     """
 
     database: AsyncEngine

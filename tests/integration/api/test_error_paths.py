@@ -23,8 +23,6 @@ from tests.support.api import Service, query_of
 from tests.support.processes import wait_until
 from tests.support.servers import Servers
 
-pytestmark = pytest.mark.timeout(600)  # every route under every fault: hundreds of requests each
-
 # What no answer may hold: our insides, and the words of what we are built of.
 _INSIDES = re.compile(
     r"Traceback|File \"|\.py\b|sqlalchemy|psycopg|postgresql://|pydantic|obstore|asyncio|\bat 0x[0-9a-f]+|"

@@ -68,19 +68,21 @@ def test_ten_times_the_capacity_is_refused_on_submit_only_and_what_was_taken_is_
         asked = [pool.submit(until, over, *each) for each in zip(questions, answered, strict=True)]
 
         def submit(key: str) -> None:
-            # On a fast machine all would be offered before the questions have been asked some times.
-            while next(left) < OFFERED or min(map(len, answered)) < ASKED:
+            # Until each question has been asked some times.
+            while not over.is_set() and (next(left) < OFFERED or min(map(len, answered)) < ASKED):
                 offered.append(api.predict(query_of(1), key=key))
 
         submits = [pool.submit(submit, key) for key in (keys[0], keys[0], *keys)]
         generated = 0
-        while not all(one.done() for one in submits):
-            time.sleep(0.02)
-            for chunk in api.completer.claim(1) if len(offered) >= TIMES * (generated + 1) else ():
-                api.completer.complete(chunk)
-                generated += 1
-            most = max(most, open_samples(api))
-        over.set()
+        try:
+            while not all(one.done() for one in submits) and not any(one.done() for one in asked):
+                time.sleep(0.02)
+                for chunk in api.completer.claim(1) if len(offered) >= TIMES * (generated + 1) else ():
+                    api.completer.complete(chunk)
+                    generated += 1
+                most = max(most, open_samples(api))
+        finally:
+            over.set()
         met = Counter(answer.status_code for answer in offered)
         for one in (*submits, *asked):
             one.result()

@@ -6,8 +6,8 @@ import itertools
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -21,10 +21,11 @@ from sqlalchemy import text
 from shared.database.engines import transaction
 from shared.settings import ApiSettings
 from tests.support import calls
-from tests.support.api import Service, background, query_of, service, settings_for
+from tests.support.api import Service, query_of, service, settings_for
 from tests.support.crashable import CrashablePostgres, crashable_postgres
 from tests.support.deaf import DeafRelay, deaf_to_commits
 from tests.support.processes import wait_until
+from tests.support.stalls import time_that_was_lost
 
 CLIENTS, SECONDS_DOWN = 20, 3
 SUBMITTERS = 8
@@ -76,6 +77,17 @@ def submit(api: Service, client: int, until: threading.Event, answers: dict[str,
         answers[name] = api.predict(query_of(1, client_metadata={"name": name}), headers=headers)
 
 
+@contextmanager
+def ending(over: threading.Event, clients: Sequence[Future[None]]) -> Iterator[None]:
+    """Clients that go on until the end of the block; what they raise is raised there."""
+    try:
+        yield
+    finally:
+        over.set()
+    for one in clients:
+        one.result()
+
+
 def saved(api: Service) -> dict[str, list[UUID]]:
     """The ids of all saved jobs, by the names that their clients gave."""
     found: dict[str, list[UUID]] = {}
@@ -95,23 +107,21 @@ def test_reads_ride_out_a_kill_and_a_restart_of_postgres(
     codes: list[list[int]] = [[] for _ in range(CLIENTS)]
     with ThreadPoolExecutor(CLIENTS) as clients:
         polls = [clients.submit(poll, patient, paths, over, noted) for noted in codes]
-        wait_until(lambda: all(codes), calls.PATIENCE)
-        postgres.crash()
-        before = [len(noted) for noted in codes]
-        time.sleep(SECONDS_DOWN)
-        postgres.restart()
-        twice = 2 * len(paths)  # Some may have been on their way in the first round.
-        wait_until(
-            lambda: all(len(noted) >= n + twice for noted, n in zip(codes, before, strict=True)),
-            calls.PATIENCE,
-        )
-        over.set()
-        for one in polls:
-            one.result()
+        with ending(over, polls):
+            wait_until(lambda: all(codes), calls.PATIENCE)
+            postgres.crash()
+            before = [len(noted) for noted in codes]
+            time.sleep(SECONDS_DOWN)
+            postgres.restart()
+            twice = 2 * len(paths)  # Some may have been on their way in the first round.
+            wait_until(
+                lambda: all(len(noted) >= n + twice for noted, n in zip(codes, before, strict=True)),
+                calls.PATIENCE,
+            )
     assert {code for noted in codes for code in noted} == {200}
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_submits_ride_out_crashes_of_postgres_and_each_is_one_job(
     postgres: CrashablePostgres, patient: Service
 ) -> None:
@@ -123,13 +133,11 @@ def test_submits_ride_out_crashes_of_postgres_and_each_is_one_job(
     over, answers = threading.Event(), dict[str, httpx.Response]()
     with ThreadPoolExecutor(SUBMITTERS) as clients:
         submits = [clients.submit(submit, patient, number, over, answers) for number in range(SUBMITTERS)]
-        for strike in (crash, crash, *[postgres.kill_a_backend] * 4):
-            before = len(answers)
-            wait_until(lambda: len(answers) >= before + SUBMITTERS, calls.PATIENCE)  # noqa: B023
-            strike()
-        over.set()
-        for one in submits:
-            one.result()
+        with ending(over, submits):
+            for strike in (crash, crash, *[postgres.kill_a_backend] * 4):
+                before = len(answers)
+                wait_until(lambda: len(answers) >= before + SUBMITTERS, calls.PATIENCE)  # noqa: B023
+                strike()
     patient.engine.dispose()
     assert Counter(answer.status_code for answer in answers.values()) == {202: len(answers)}
     promised = {name: [UUID(answer.json()["modelQueryId"])] for name, answer in answers.items()}
@@ -205,26 +213,6 @@ def test_a_postgres_that_stays_away_is_503_when_patience_ends(
         wait_until(lambda: other.predict(query_of(1)).status_code == 202)
 
 
-@contextmanager
-def time_that_was_lost() -> Iterator[list[float]]:
-    """Seconds by which a thread of this process was woken too late, each time: the API here lost them too."""
-    over, lost = threading.Event(), list[float]()
-
-    def look() -> None:
-        began = time.monotonic()
-        while not over.wait(0.05):
-            woken = time.monotonic()
-            lost.append(woken - began - 0.05)
-            began = woken
-
-    with background(look):
-        try:
-            yield lost
-        finally:
-            over.set()
-
-
-@pytest.mark.timeout(600)
 def test_a_frozen_postgres_is_a_clear_503_before_the_client_gives_up(
     postgres: CrashablePostgres, api: Service
 ) -> None:
@@ -239,13 +227,12 @@ def test_a_frozen_postgres_is_a_clear_503_before_the_client_gives_up(
 
     with ThreadPoolExecutor(50) as clients, time_that_was_lost() as lost:
         busy = [clients.submit(submit, api, number, over, under_way) for number in range(SUBMITTERS)]
-        wait_until(lambda: len(under_way) > SUBMITTERS)
-        over.set()
-        postgres.freeze()
-        asked = list(clients.map(ask, range(40)))
-        postgres.thaw()
-        for one in busy:
-            one.result()
+        with ending(over, busy):
+            wait_until(lambda: len(under_way) > SUBMITTERS)
+            over.set()
+            postgres.freeze()
+            asked = list(clients.map(ask, range(40)))
+            postgres.thaw()
     api.engine.dispose()
     assert {answer.status_code for answer, _ in asked} == {503}
     assert all(answer.headers["retry-after"] and answer.json()["code"] for answer, _ in asked)

@@ -189,7 +189,7 @@ def test_a_deadline_in_the_past_is_refused_among_all_faults_and_saves_no_job(api
 
 
 def test_a_query_that_was_accepted_in_time_is_replayed_after_its_deadline(api: Service) -> None:
-    for seconds in (2, 6, 20):  # A slow machine takes none in that comes to an end sooner.
+    for seconds in (2, 6, 20):  # A deadline must lie ahead when the query arrives.
         end = datetime.now(UTC) + timedelta(seconds=seconds)
         key, soon = f"in-time-{seconds}", end.isoformat()
         first = keyed(api, key, 1, deadline=soon)

@@ -202,17 +202,19 @@ def test_a_process_that_is_killed_is_an_attempt_that_failed(
     whole = part.read_bytes()
     part.unlink()
     os.mkfifo(part)  # whoever reads it waits for somebody who writes: it is killed before it is done
-    bench.order(order)
-    (child,) = [each for each in psutil.Process().children() if "worker.artifacts" in each.cmdline()]
-    child.kill()
-    said = hear(bench)
-    assert said.again
-    assert "memory" in (said.error or "")
-    part.unlink()
-    part.write_bytes(whole)
-    bench.order(order)  # the next one has a process of its own
-    assert hear(bench).error is None
-    bench.end()
+    try:
+        bench.order(order)
+        (child,) = [each for each in psutil.Process().children() if "worker.artifacts" in each.cmdline()]
+        child.kill()
+        said = hear(bench)
+        assert said.again
+        assert "memory" in (said.error or "")
+        part.unlink()
+        part.write_bytes(whole)
+        bench.order(order)  # the next one has a process of its own
+        assert hear(bench).error is None
+    finally:
+        bench.end()
 
 
 def hear(bench: Bench) -> Outcome:

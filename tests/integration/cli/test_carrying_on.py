@@ -98,7 +98,6 @@ def holds(path: Path, text: str) -> bool:
     return path.exists() and text in path.read_text()
 
 
-@pytest.mark.timeout(600)
 def test_kill_9_and_the_same_command_again(machine: Machine, tmp_path: Path) -> None:
     path, folder = conditions(tmp_path, 600), tmp_path / "result"
     command = genequeue("submit", str(path), "--model", MODEL, "-o", f"{folder}/", "--seed", "3")

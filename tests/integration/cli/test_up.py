@@ -19,8 +19,6 @@ from tests.support.machine import Machine, clean_environment, genequeue
 from tests.support.models import tiny_catalog
 from tests.support.processes import family, is_alive, wait_until
 
-pytestmark = pytest.mark.timeout(600)  # each test may start a machine or two
-
 PROCESSES = {"postgres", "valkey", "generation", "upkeep", "api"}
 
 

@@ -16,7 +16,6 @@ from genequeue.client import Client
 from tests.support.machine import ROOT, Machine, clean_environment
 
 # The machine starts, trained models and all, and a notebook's kernel does.
-pytestmark = pytest.mark.timeout(900)
 GUIDES = ROOT / "docs/guides"
 MODEL = "gem-1-bulk"
 

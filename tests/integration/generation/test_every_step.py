@@ -146,7 +146,6 @@ def completions(living: Workshop, job_id: UUID) -> Counter[str]:
     )
 
 
-@pytest.mark.timeout(240)
 def test_a_worker_that_dies_at_any_step_leaves_a_job_that_ends_with_the_same_bytes(
     place: Place, living: Workshop
 ) -> None:
@@ -219,7 +218,6 @@ def outcome(living: Workshop, job_id: UUID) -> tuple[object, ...]:
     return job.state, job.samples_done, job.samples_failed, job.chunks_open, sorted(pieces), kinds
 
 
-@pytest.mark.timeout(240)
 def test_an_upkeep_that_dies_at_any_step_leaves_to_the_next_one_what_an_undisturbed_one_would_have_done(
     place: Place, living: Workshop
 ) -> None:

@@ -296,7 +296,7 @@ def test_a_late_completion_leaves_a_job_that_is_over_as_it_is(engine: Engine, st
 
 def test_what_waits_too_long_is_found_again(engine: Engine, storage: ObjectStorage) -> None:
     job_id = save_job(engine, [1])
-    _queued(engine, job_id, "+1 hour")  # it will not have waited for a second, however slow we are
+    _queued(engine, job_id, "+1 hour")  # it has not waited yet
     assert recover(engine, storage, 3).waiting_models == ()
     _queued(engine, job_id, "-1 minute")
     assert recover(engine, storage, 3).waiting_models == ("gem-1-bulk",)

@@ -87,7 +87,6 @@ def cancel(engine: Engine, job_id: UUID) -> None:
         session.execute(cancel_job(job_id))
 
 
-@pytest.mark.timeout(600)
 def test_a_worker_that_is_told_to_end_at_any_time_finishes_its_batch_and_nothing_is_computed_twice(
     engine: Engine, start: Start, tmp_path: Path
 ) -> None:
@@ -110,7 +109,6 @@ def test_a_worker_that_is_told_to_end_at_any_time_finishes_its_batch_and_nothing
     assert disturbed == parts(engine, undisturbed, tmp_path)
 
 
-@pytest.mark.timeout(360)
 def test_a_worker_that_grew_too_large_ends_between_batches_and_leaves_nothing_on_lease(
     engine: Engine, start: Start
 ) -> None:

@@ -123,7 +123,6 @@ def check(
     assert len(told) == len({named[0] for named in told}) == DELIVERIES
 
 
-@pytest.mark.timeout(600)
 def test_every_event_arrives_under_its_id_though_the_worker_is_killed_and_the_broker_emptied(
     engine: Engine, database_url: str, broker: Valkey, seal: Seal, tmp_path: Path
 ) -> None:

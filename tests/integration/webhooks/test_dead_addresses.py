@@ -15,7 +15,7 @@ from tests.support.receivers import Receiver, receiver
 from worker.webhooks.sending import Sender
 
 DEAD, ALIVE = "127.0.0.3", "127.0.0.1"
-TIME = timedelta(seconds=12)  # its half is more than a slow machine loses
+TIME = timedelta(seconds=12)  # half of it for the first address
 
 
 async def both(host: str, port: int) -> Sequence[str]:

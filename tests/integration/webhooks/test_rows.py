@@ -82,7 +82,7 @@ def test_progress_is_told_once_in_five_seconds_and_job(engine: Engine) -> None:
     first, second = save_job(engine), save_job(engine)
     for job_id in (first, second):
         happen(engine, job_id, 2, EventKind.PROGRESS)
-    with transaction(engine) as session:  # so that the five seconds are not over, however slow we are
+    with transaction(engine) as session:  # the five seconds are not over
         session.execute(update(WebhookDelivery).values(created_at=text("now() + interval '1 h'")))
     for number in (3, 4):
         happen(engine, first, number, EventKind.PROGRESS)

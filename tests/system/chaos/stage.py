@@ -111,6 +111,13 @@ class Stage:
             self.tend()
             time.sleep(0.05)
 
+    def pause(self, seconds: float) -> None:
+        """Time goes by, and what died is started again."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            self.tend()
+            time.sleep(0.02)
+
     def is_whole(self) -> bool:
         """Whether every process is alive, and those that answer questions answer them."""
         names = (POSTGRES, VALKEY, *WORKERS, UPKEEP, *APIS)

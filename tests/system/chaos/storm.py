@@ -35,8 +35,8 @@ _LONGER_SECONDS = 150
 class Weather:
     """How bad it gets: the seed, how long it lasts, the mean gap between strikes, what is done.
 
-    On a slow machine it lasts longer, until so many different `acts` have come to their end and so many
-    `jobs` were accepted.
+    It goes on until so many different `acts` have come to their end and so many `jobs` were accepted, but not
+    for ever.
     """
 
     seed: int

@@ -47,7 +47,6 @@ def short(storms: Stage) -> Outcome:
     return storm_on(storms, SHORT)
 
 
-@pytest.mark.timeout(900)
 def test_a_short_storm_breaks_no_promise(short: Outcome) -> None:
     assert list(short.broken) == []
     assert len({one.strike.fault for one in short.struck}) >= len(FAULTS) - 6
@@ -140,7 +139,6 @@ def test_the_report_names_what_was_broken_and_the_storm_that_had_no_end(short: O
     assert "| stuck | 0 | 1 |" in told
 
 
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("kept", KEPT, ids=lambda kept: f"seed-{kept['seed']}")
 def test_a_storm_that_once_broke_a_promise_breaks_none(kept: dict[str, Any], storms: Stage) -> None:
     storms.clear()

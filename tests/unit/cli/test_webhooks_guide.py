@@ -82,7 +82,6 @@ def test_the_page_has_a_receiver_for_each_framework() -> None:
     assert "plumber" in R[0]
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     "block",
     [

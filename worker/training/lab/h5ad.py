@@ -67,6 +67,11 @@ class CountsFile:
         """Of the counts, as stored: samples by genes."""
         return self._counts.shape
 
+    @property
+    def block_rows(self) -> int:
+        """How many rows to read at once: of all genes, dense, they take 32 MiB."""
+        return max(1, BLOCK_VALUES // max(1, self.shape[1]))
+
     @cached_property
     def mask_shape(self) -> tuple[int, int] | None:
         """Of `layers["mask"]`, as stored; None without one."""
@@ -101,9 +106,8 @@ class CountsFile:
 
     def blocks(self) -> Iterator[tuple[Rows, sparse.csr_array]]:
         """All rows in order, a block at a time, as sparse matrices."""
-        size = max(1, BLOCK_VALUES // max(1, self.shape[1]))
-        for start in range(0, self.shape[0], size):
-            rows = np.arange(start, min(start + size, self.shape[0]))
+        for start in range(0, self.shape[0], self.block_rows):
+            rows = np.arange(start, min(start + self.block_rows, self.shape[0]))
             yield rows, self._counts.sparse(rows)
 
     @cached_property

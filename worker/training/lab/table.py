@@ -16,7 +16,6 @@ from worker.training.lab.split import conditions_of
 from worker.training.samples import SampleKind
 
 MOST_VALUES = 20_000_000  # in memory, for what is computed on many samples at once: 80 MB of float32
-_ROWS_AT_ONCE = 256  # of all genes of a file, of which few may be kept
 Rows = NDArray[np.int64]
 
 
@@ -98,8 +97,8 @@ class _Aligned:
         """Counts and what was measured, [R, genes of all files], of rows in ascending order."""
         counts = np.zeros((len(rows), self._width), np.float32)
         measured = np.zeros(counts.shape, bool)
-        for first in range(0, len(rows), _ROWS_AT_ONCE):
-            block = slice(first, first + _ROWS_AT_ONCE)
+        for first in range(0, len(rows), self._file.block_rows):  # few of a file's genes may be kept
+            block = slice(first, first + self._file.block_rows)
             mask = self._file.read_mask(rows[block])
             measured[block, self._there] = True if mask is None else mask[:, self._here]
             counts[block, self._there] = self._file.read(rows[block])[:, self._here]
