@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -143,6 +143,15 @@ def test_a_damaged_state_is_refused(data: LabData, tmp_path: Path) -> None:
         TrainingState.read(path.parent)
 
 
+@pytest.fixture
+def obedient() -> Iterator[None]:
+    """Ctrl-C as Python takes it; whoever starts this suite may have it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("obedient")
 def test_a_second_ctrl_c_is_obeyed_at_once() -> None:
     with listening() as interruption:
         os.kill(os.getpid(), signal.SIGINT)
